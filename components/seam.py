@@ -1,0 +1,209 @@
+"""The seam between what an ML platform has and the ground it stands on.
+
+Specs say in domain words what should run; handles are Outputs of what does; `Foundation` and `Runtime` are what a
+substrate implements.  No Kubernetes or AWS type may cross it, and no substrate is named here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from pulumi import Input, Output, Resource, ResourceOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which environment this is: one stack of one project, in one checkout."""
+
+    project: str
+    stack: str
+    root: Path
+    """The folder of Pulumi.yaml; relative paths in the config mean this folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadyCheck:
+    """One HTTP request that must answer `status` before a service counts as ready."""
+
+    path: str
+    method: Literal["GET", "POST", "PUT"] = "GET"
+    body: str | None = None
+    status: int = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSpec:
+    """A long-running HTTP service.
+
+    `{host}`, `{port}` and `{state}` in `command` and `environment` are filled in by the runtime: the address to
+    listen on, and a folder that outlives restarts.
+    """
+
+    role: str
+    module: str
+    """The Python module that is run (`python -m module`)."""
+    arguments: Sequence[str]
+    environment: Mapping[str, Input[str]]
+    port: int | None
+    """The port asked for in the config; the runtime chooses one when absent."""
+    port_setting: str
+    """The config key that sets the port, for messages."""
+    ready: Sequence[ReadyCheck]
+    keep_state: bool
+    """Whether the state folder survives a destroy."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceHandle:
+    """A service that answers at `url`."""
+
+    url: Output[str]
+    resource: Resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreSpec:
+    """Where artifacts are kept."""
+
+    retain: bool
+    uri: str | None
+    endpoint: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreHandle:
+    """An object store: `uri` is a folder or a bucket prefix, `environment` is what its clients need."""
+
+    uri: Output[str]
+    environment: Mapping[str, Input[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RaySpec:
+    """The cluster template for training and serving."""
+
+    dashboard_port: int | None
+    shared: bool
+    serving_port: int | None
+    request_timeout_s: float
+    gpu_pools: Sequence[Any]
+    environment: Mapping[str, Input[str]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayHandle:
+    """The template, and where a cluster runs, its addresses."""
+
+    dashboard_url: Output[str]
+    token_file: Output[str]
+    incarnation: Output[str]
+    """Changes whenever the cluster was started anew: what ran on it has to be deployed again."""
+    serving_port: int
+    request_timeout_s: float
+    resource: Resource
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """The files that run somewhere else, and their digest (sha256 over names and contents)."""
+
+    root: Path
+    files: Sequence[str]
+    digest: str
+    lock: str
+    """The lock file, relative to `root`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunSpec:
+    """One training run, named by its identity."""
+
+    identity: str
+    identity_parts: Mapping[str, str]
+    code: Code
+    model_name: str
+    tracking_url: Output[str]
+    data: Mapping[str, Any]
+    training: Mapping[str, Any]
+    gate: Mapping[str, Any]
+    resources: Mapping[str, float]
+    timeout_s: float
+    wait: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunHandle:
+    """What a training run came to; `None` inside while it has not finished."""
+
+    run_id: Output[str | None]
+    model_version: Output[str | None]
+    verdict: Output[str]
+    """`passed`, `rejected` or `pending`."""
+    metrics: Output[Mapping[str, float]]
+    reasons: Output[Sequence[str]]
+    candidate: Output[str | None]
+    """The version to release: the registered version when the verdict is `passed`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppSpec:
+    """The serving application; it follows the champion and is handed a candidate."""
+
+    import_path: str
+    code: Code
+    model_name: str
+    tracking_url: Output[str]
+    arguments: Mapping[str, Any]
+    candidate: Output[str | None]
+    strategy: str
+    wait: Literal["started", "done"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppHandle:
+    """A model that answers at `url`; versions as of the last deployment or refresh."""
+
+    url: Output[str]
+    champion: Output[str | None]
+    challenger: Output[str | None]
+
+
+class Runtime(Protocol):
+    """How a workload becomes something running."""
+
+    @property
+    def ready(self) -> Sequence[Resource]:
+        """What every workload depends on, so that destroy takes workloads before the ground."""
+        ...
+
+    def service(self, name: str, spec: ServiceSpec, opts: ResourceOptions) -> ServiceHandle:
+        """Run a service until it is removed."""
+        ...
+
+    def ray(self, name: str, spec: RaySpec, opts: ResourceOptions) -> RayHandle:
+        """Provide the cluster template, and a shared cluster where the substrate has one."""
+        ...
+
+    def run(self, name: str, spec: RunSpec, ray: RayHandle, opts: ResourceOptions) -> RunHandle:
+        """Ensure that the run of this identity exists and has finished."""
+        ...
+
+    def serve(self, name: str, spec: AppSpec, ray: RayHandle, opts: ResourceOptions) -> AppHandle:
+        """Deploy the serving application and hand it its candidate."""
+        ...
+
+
+class Foundation(Protocol):
+    """Where nodes, buckets and identities come from."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The runtime that stands on this foundation."""
+        ...
+
+    def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:
+        """Provide the store for artifacts."""
+        ...

@@ -1,0 +1,77 @@
+"""TrackingServer: MLflow, once, as a service that any runtime can run.
+
+It owns how MLflow is started and when it counts as ready; where it runs is the runtime's business.
+"""
+
+from __future__ import annotations
+
+from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
+from pydantic import Field
+
+from components.artifact_store import ArtifactStore
+from components.seam import ReadyCheck, Runtime, ServiceSpec
+from components.settings import Settings
+
+# What the `mlflow server` command itself sets before it starts uvicorn.  Starting uvicorn directly saves the second
+# import of MLflow, two thirds of the start.  The names are private: tests/stacks starts the server by this very spec
+# and fails when a version renames one.
+_SERVER_ENVIRONMENT = {
+    "_MLFLOW_SERVER_FILE_STORE": "sqlite:///{state}/mlflow.db",
+    "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
+    "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
+    "_MLFLOW_SGI_NAME": "uvicorn",
+    "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+
+
+class TrackingSettings(Settings):
+    """`slipway:tracking`."""
+
+    port: int | None = Field(default=None, ge=1024, le=65535, description="the port of the MLflow server")
+
+
+class TrackingServer(ComponentResource):
+    """An MLflow tracking server and model registry, with artifacts proxied to the artifact store."""
+
+    uri: Output[str]
+    resource: Resource
+
+    def __init__(
+        self,
+        name: str,
+        runtime: Runtime,
+        artifacts: ArtifactStore,
+        settings: TrackingSettings,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        super().__init__("slipway:index:TrackingServer", name, None, opts)
+        handle = runtime.service(name, _spec(artifacts, settings), ResourceOptions(parent=self))
+        self.uri = handle.url
+        self.resource = handle.resource
+        self.register_outputs({"uri": self.uri})
+
+
+def _spec(artifacts: ArtifactStore, settings: TrackingSettings) -> ServiceSpec:
+    environment: dict[str, Input[str]] = {
+        **_SERVER_ENVIRONMENT,
+        **artifacts.store.environment,
+        "_MLFLOW_SERVER_ARTIFACT_DESTINATION": artifacts.uri,
+    }
+    return ServiceSpec(
+        role="tracking",
+        module="uvicorn",
+        arguments=[
+            "mlflow.server.fastapi_app:app",
+            *("--host", "{host}", "--port", "{port}", "--workers", "1", "--no-access-log"),
+        ],
+        environment=environment,
+        port=settings.port,
+        port_setting="slipway:tracking.port",
+        # /health answers before the database exists; the first API call migrates it
+        ready=[
+            ReadyCheck(path="/health"),
+            ReadyCheck(path="/api/2.0/mlflow/experiments/search", method="POST", body='{"max_results": 1}'),
+        ],
+        keep_state=artifacts.retain,
+    )

@@ -1,0 +1,46 @@
+"""LocalFoundation: this machine as the ground; folders for data, and the provider that keeps processes running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pulumi import ComponentResource, Output, ProviderResource, ResourceOptions
+
+from components.seam import Place, StoreHandle, StoreSpec
+from infra.local.layout import Layout
+from infra.local.ports import block_at, derived_block
+from infra.local.resources import DataFolder
+from infra.local.runtime import ProcessRuntime
+from infra.local.settings import LocalConfig
+
+
+class LocalFoundation(ComponentResource):
+    """The environment's folders on this machine, and the runtime for processes on it."""
+
+    runtime: ProcessRuntime
+
+    def __init__(self, place: Place, config: LocalConfig) -> None:
+        super().__init__("slipway:index:Foundation", "foundation", None, None)
+        layout = Layout(place)
+        provider = ProviderResource(
+            "slipway",
+            "machine",
+            {
+                "state_directory": str(layout.state),
+                "runtime_directory": str(layout.sockets),
+                "project": place.project,
+                "stack": place.stack,
+            },
+            ResourceOptions(parent=self),
+        )
+        child = ResourceOptions(parent=self, provider=provider)
+        state = DataFolder("foundation-state", path=str(layout.state), retain=False, secrets=["ray-token"], opts=child)
+        sockets = DataFolder("foundation-sockets", path=str(layout.sockets), retain=False, secrets=[], opts=child)
+        ports = block_at(config.port_block) if config.port_block else derived_block(place.root, place.stack)
+        self.runtime = ProcessRuntime(place, layout, ports, provider, ready=[state, sockets])
+        self.register_outputs({"home": str(layout.home)})
+
+    def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:
+        """Make a folder for artifacts, or take the given folder or bucket."""
+        return self.runtime.object_store(name, spec, opts)

@@ -1,0 +1,102 @@
+"""How one Ray head is started on this machine, so that several live side by side and none listens beyond loopback.
+
+Pure: arguments and environment from ports and folders.  The reasons behind each setting are in docs/adr/0005.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from infra.local.layout import Layout
+from infra.local.ports import PortBlock
+
+HOST = "127.0.0.1"
+_OBJECT_STORE_BYTES = 100_000_000
+
+
+def ray_command(python: str, layout: Layout, ports: PortBlock, dashboard_port: int, cpus: int) -> list[str]:
+    """Return the command line of the head; it runs in the foreground until it is stopped."""
+    first_worker, last_worker = ports.workers
+    options: dict[str, object] = {
+        "node-ip-address": HOST,
+        "port": ports.gcs,
+        "object-manager-port": ports.object_manager,
+        "node-manager-port": ports.node_manager,
+        "ray-client-server-port": ports.ray_client,
+        "dashboard-host": HOST,
+        "dashboard-port": dashboard_port,
+        "dashboard-agent-listen-port": ports.agent_http,
+        "dashboard-agent-grpc-port": ports.agent_grpc,
+        "runtime-env-agent-port": ports.runtime_env_agent,
+        "metrics-export-port": ports.metrics,
+        "min-worker-port": first_worker,
+        "max-worker-port": last_worker,
+        "num-cpus": cpus,
+        "object-store-memory": _OBJECT_STORE_BYTES,
+        "temp-dir": layout.sockets / "ray",
+        "log-style": "record",
+        "log-color": "false",
+    }
+    pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    return [python, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats", *pairs]
+
+
+def ray_environment(layout: Layout, ports: PortBlock) -> dict[str, str]:
+    """Return the environment of the head, which every worker inherits."""
+    haproxy = layout.sockets / "ha"
+    return {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN_PATH": str(layout.ray_token),
+        # without it Ray replaces 127.0.0.1 by the machine's own address and listens on all interfaces
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_metric_cardinality_level": "low",
+        # two busy cores: a slow start is not a failed one
+        "RAY_raylet_start_wait_time_s": "120",
+        # draining waits up to 30 s for Serve; nothing is moved to another node here
+        "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "1",
+        "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
+        "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
+        **_serve_environment(ports),
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{haproxy}/server-state",
+        "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{haproxy}/metrics.sock",
+    }
+
+
+def _serve_environment(ports: PortBlock) -> dict[str, str]:
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(ports.haproxy_metrics),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(ports.haproxy_stats),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(ports.replica_http[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(ports.replica_http[1]),
+        "RAY_SERVE_DIRECT_INGRESS_MIN_GRPC_PORT": str(ports.replica_grpc[0]),
+        "RAY_SERVE_DIRECT_INGRESS_MAX_GRPC_PORT": str(ports.replica_grpc[1]),
+        "RAY_SERVE_FALLBACK_PROXY_HTTP_PORT": str(ports.fallback_http),
+        "RAY_SERVE_FALLBACK_PROXY_GRPC_PORT": str(ports.fallback_grpc),
+        # a dead proxy is noticed after a second, not after three failures of ten
+        "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": "1",
+        "RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S": "2",
+        "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    }
+
+
+def serve_config(ports: PortBlock, serving_port: int, request_timeout_s: float) -> dict[str, Any]:
+    """Return the Serve configuration without applications: what must be equal in every PUT to a running Serve."""
+    return {
+        "proxy_location": "HeadOnly",
+        "http_options": {"host": HOST, "port": serving_port, "request_timeout_s": request_timeout_s},
+        "grpc_options": {"port": ports.serve_grpc},
+        "applications": [],
+    }
+
+
+def prestart_body(ports: PortBlock, serving_port: int, request_timeout_s: float) -> str:
+    """Return the request that starts Serve's controller and proxies while training still runs."""
+    return json.dumps(serve_config(ports, serving_port, request_timeout_s), sort_keys=True)
