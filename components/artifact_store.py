@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pydantic import Field
 from pulumi import ComponentResource, Output, ResourceOptions
+from pydantic import Field
 
 from components.seam import Foundation, StoreHandle, StoreSpec
 from components.settings import Settings
@@ -25,7 +25,11 @@ class ArtifactStore(ComponentResource):
     retain: bool
 
     def __init__(
-        self, name: str, foundation: Foundation, settings: ArtifactSettings, opts: ResourceOptions | None = None
+        self,
+        name: str,
+        foundation: Foundation,
+        settings: ArtifactSettings,
+        opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("slipway:index:ArtifactStore", name, None, opts)
         spec = StoreSpec(retain=settings.retain, uri=settings.uri, endpoint=settings.endpoint)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from components.seam import Code
+from components.settings import SettingError
 from training.identity import code_digest
 
 LOCK = "requirements/runtime.txt"
@@ -21,7 +22,7 @@ def package_code(root: Path, sources: Sequence[str], entrypoint: str | None = No
     """Return the code made of `sources` (packages or files below `root`) and the package of `entrypoint`.
 
     Raises:
-        FileNotFoundError: the module of the entrypoint is not below `root`.
+        SettingError: the module of the entrypoint is not below `root`.
     """
     wanted = [*sources]
     if entrypoint is not None:
@@ -47,7 +48,7 @@ def _entrypoint_source(root: Path, entrypoint: str) -> str:
     ).is_file()
     if in_package:
         return top if (root / top).is_dir() else f"{top}.py"
-    raise FileNotFoundError(
+    raise SettingError(
         f"slipway:training.entrypoint = {entrypoint!r}: there is no module {module} in {root}. "
         f"It must be a Python file of this project, such as {module.replace('.', '/')}.py."
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from components.settings import SettingError
 from training.identity import digest_of, file_digest
 
 _CACHE = Path(".slipway/cache/data-digests.json")
@@ -29,8 +30,7 @@ def data_version(root: Path, uri: str, version: str | None) -> DataVersion:
     """Return the version of the data at `uri`; relative paths mean `root`.
 
     Raises:
-        FileNotFoundError: local data that is not there.
-        ValueError: a scheme that is not known.
+        SettingError: local data that is not there, or a scheme that is not known.
     """
     scheme = urlsplit(uri).scheme
     if scheme == "sklearn":
@@ -38,8 +38,9 @@ def data_version(root: Path, uri: str, version: str | None) -> DataVersion:
     if scheme == "s3":
         return DataVersion(uri=uri, identity=f"{uri}@{version or 'unpinned'}", pinned=version is not None)
     if scheme not in ("", "file"):
-        raise ValueError(
-            f"slipway:data.uri = {uri!r}: {scheme}: is not a source of data. Use a local path, file:, s3: or sklearn:NAME."
+        raise SettingError(
+            f"slipway:data.uri = {uri!r}: {scheme}: is not a source of data. "
+            "Use a local path, file:, s3: or sklearn:NAME."
         )
     path = root / Path(unquote(urlsplit(uri).path) if scheme == "file" else uri).expanduser()
     return DataVersion(uri=str(path), identity=f"sha256:{_content(root, path)}", pinned=True)
@@ -49,10 +50,10 @@ def _content(root: Path, path: Path) -> str:
     if path.is_dir():
         files = sorted(file for file in path.rglob("*") if file.is_file())
         if not files:
-            raise FileNotFoundError(f"slipway:data.uri: the folder {path} holds no file. Put CSV or Parquet files there.")
+            raise SettingError(f"slipway:data.uri: the folder {path} holds no file. Put CSV or Parquet files there.")
         return digest_of({str(file.relative_to(path)): _cached_digest(root, file) for file in files})
     if not path.is_file():
-        raise FileNotFoundError(
+        raise SettingError(
             f"slipway:data.uri: there is no file {path}. Relative paths mean the folder of Pulumi.yaml ({root})."
         )
     return _cached_digest(root, path)

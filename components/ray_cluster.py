@@ -14,7 +14,9 @@ from components.settings import ServingSettings, Settings
 class RaySettings(Settings):
     """`slipway:ray`."""
 
-    dashboard_port: int | None = Field(default=None, ge=1024, le=65535, description="the port of Ray's dashboard and job API")
+    dashboard_port: int | None = Field(
+        default=None, ge=1024, le=65535, description="the port of Ray's dashboard and job API"
+    )
     shared: bool = Field(default=False, description="one long-lived cluster for training and serving")
 
 

@@ -9,6 +9,10 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class SettingError(Exception):
+    """A setting names something that is not there: a file, a module, a kind of source."""
+
+
 class Settings(BaseModel):
     """Frozen, strict, and closed: an unknown key is an error, a number in quotes is not a number."""
 

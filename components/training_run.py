@@ -22,6 +22,9 @@ from components.tracking_server import TrackingServer
 from training.identity import digest_of, file_digest, identity
 
 
+_LONGEST_PART = 500  # characters; the state of a run stays small whatever its parameters
+
+
 class DataSettings(Settings):
     """`slipway:data`."""
 
@@ -111,13 +114,17 @@ def _refuse_rejected(result: list[Any]) -> None:
         listed = "\n".join(f"  - {reason}" for reason in reasons)
         raise pulumi.RunError(
             f"the gate rejected model version {version}, and gate.on_failure is `fail`:\n{listed}\n"
-            "The champion is untouched and nothing is trained again by another `up`. Change the data, the parameters or "
-            "slipway:gate, or set slipway:gate.on_failure to keep-champion."
+            "The champion is untouched and nothing is trained again by another `up`. "
+            "Change the data, the parameters or slipway:gate, or set slipway:gate.on_failure to keep-champion."
         )
 
 
 def run_spec(
-    place: Place, tracking_url: Output[str], data: DataSettings, training: TrainingSettings, gate: GateSettings
+    place: Place,
+    tracking_url: Output[str],
+    data: DataSettings,
+    training: TrainingSettings,
+    gate: GateSettings,
 ) -> RunSpec:
     """Say what the run is, with its identity; reads the code and the data, starts nothing."""
     code = package_code(place.root, TRAINING_PACKAGE, training.entrypoint)
@@ -135,7 +142,9 @@ def run_spec(
         model_name=training.model_name,
         tracking_url=tracking_url,
         data={**data.model_dump(), "uri": version.uri},
-        training=training.model_dump(include={"entrypoint", "task", "params", "rounds", "seed", "test_fraction", "resources"}),
+        training=training.model_dump(
+            include={"entrypoint", "task", "params", "rounds", "seed", "test_fraction", "resources"}
+        ),
         gate=gate.model_dump(),
         resources=training.resources.model_dump(),
         timeout_s=training.timeout,
@@ -160,4 +169,4 @@ def identity_parts(
 
 def _readable(parameters: Mapping[str, Any]) -> str:
     text = " ".join(f"{key}={value}" for key, value in sorted(parameters.items()))
-    return text if len(text) <= 500 else digest_of(parameters)
+    return text if len(text) <= _LONGEST_PART else digest_of(parameters)

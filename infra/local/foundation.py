@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
-from pulumi import ComponentResource, Output, ProviderResource, ResourceOptions
+from pulumi import ComponentResource, ProviderResource, ResourceOptions
 
 from components.seam import Place, StoreHandle, StoreSpec
 from infra.local.layout import Layout

@@ -39,7 +39,16 @@ def ray_command(python: str, layout: Layout, ports: PortBlock, dashboard_port: i
         "log-color": "false",
     }
     pairs = [text for name, value in options.items() for text in (f"--{name}", str(value))]
-    return [python, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--disable-usage-stats", *pairs]
+    return [
+        python,
+        "-m",
+        "ray.scripts.scripts",
+        "start",
+        "--head",
+        "--block",
+        "--disable-usage-stats",
+        *pairs,
+    ]
 
 
 def ray_environment(layout: Layout, ports: PortBlock) -> dict[str, str]:

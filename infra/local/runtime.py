@@ -57,7 +57,11 @@ class ProcessRuntime:
         """Make a folder for artifacts, or take the given folder or bucket."""
         if spec.uri is None:
             folder = DataFolder(
-                f"{name}-folder", path=str(self._layout.artifacts), retain=spec.retain, secrets=[], opts=self._child(opts)
+                f"{name}-folder",
+                path=str(self._layout.artifacts),
+                retain=spec.retain,
+                secrets=[],
+                opts=self._child(opts),
             )
             return StoreHandle(uri=folder.path, environment={})
         if urlsplit(spec.uri).scheme == "s3":
@@ -91,7 +95,7 @@ class ProcessRuntime:
             clean=[],
             opts=ResourceOptions.merge(opts, ResourceOptions(depends_on=[state])),
         )
-        return ServiceHandle(url=process.running.apply(lambda _: url), resource=process)
+        return ServiceHandle(url=process.name.apply(lambda _: url), resource=process)
 
     def ray(self, name: str, spec: RaySpec, opts: ResourceOptions) -> RayHandle:
         """Keep one Ray head running, with Serve started beside it."""
@@ -129,7 +133,7 @@ class ProcessRuntime:
             opts=self._child(opts),
         )
         return RayHandle(
-            dashboard_url=process.incarnation.apply(lambda _: dashboard_url),
+            dashboard_url=process.name.apply(lambda _: dashboard_url),
             token_file=Output.from_input(token_file),
             incarnation=process.incarnation,
             serving_port=serving_port,

@@ -18,5 +18,5 @@ class LocalConfig(Settings):
         default=None,
         ge=1024,
         le=65535 - BLOCK_SIZE,
-        description=f"the first of {BLOCK_SIZE} consecutive ports for Ray; derived from project folder and stack when absent",
+        description=f"the first of {BLOCK_SIZE} ports for Ray; derived from project folder and stack when absent",
     )

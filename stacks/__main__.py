@@ -1,0 +1,48 @@
+"""The Pulumi program: reads the stack's config, declares the environment, exports its outputs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+# the engine puts this folder on the path; the packages lie beside it
+sys.path[0] = str(ROOT)
+
+import pulumi  # noqa: E402
+from pulumi.runtime.config import CONFIG, get_config_env  # noqa: E402
+
+from components.seam import Place  # noqa: E402
+from components.settings import SettingError  # noqa: E402
+from stacks.config import load  # noqa: E402
+from stacks.environment import deploy  # noqa: E402
+from stacks.problems import ConfigError  # noqa: E402
+
+
+def settings() -> dict[str, Any]:
+    """Return every key under `slipway:` of the stack's config, objects parsed."""
+    prefix = f"{pulumi.get_project()}:"
+    texts = {**get_config_env(), **CONFIG.get()}
+    found = {key.removeprefix(prefix): text for key, text in texts.items() if key.startswith(prefix)}
+    return {key: _parsed(text) for key, text in found.items()}
+
+
+def _parsed(text: Any) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
+
+
+def main() -> None:
+    """Declare the environment of the current stack."""
+    place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT)
+    try:
+        deploy(place, load(settings())).export()
+    except (ConfigError, SettingError) as error:
+        raise pulumi.RunError(str(error)) from None
+
+
+main()

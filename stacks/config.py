@@ -1,0 +1,112 @@
+"""What an environment is, as the stack file says it: one pure `load()` from settings to a frozen config.
+
+It reads no files, clock, network or credentials.  Every problem is reported at once, by `stacks.problems`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+
+from components.artifact_store import ArtifactSettings
+from components.model_service import ReleaseSettings
+from components.ray_cluster import GpuPool, RaySettings
+from components.settings import ServingSettings, Settings
+from components.tracking_server import TrackingSettings
+from components.training_run import DataSettings, GateSettings, TrainingSettings
+from infra.local.settings import LocalConfig
+from stacks.problems import ConfigError, Problem, explain
+
+Substrate = Annotated[LocalConfig, Field(description="where the environment runs")]
+
+
+class EnvironmentConfig(Settings):
+    """Everything under `slipway:` in a stack file."""
+
+    substrate: Substrate
+    artifacts: ArtifactSettings = ArtifactSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    ray: RaySettings = RaySettings()
+    gpu_pools: tuple[GpuPool, ...] = ()
+    data: DataSettings
+    training: TrainingSettings = TrainingSettings()
+    gate: GateSettings = GateSettings()
+    serving: ServingSettings = ServingSettings()
+    release: ReleaseSettings = ReleaseSettings()
+
+
+def load(settings: Mapping[str, Any]) -> EnvironmentConfig:
+    """Turn the settings of a stack file into a config.
+
+    Args:
+        settings: the keys under `slipway:` without that prefix, with plain JSON values.
+
+    Raises:
+        ConfigError: with every problem: path, value, rule and fix.
+    """
+    try:
+        config = EnvironmentConfig.model_validate_json(json.dumps(settings))
+    except ValidationError as error:
+        raise ConfigError(explain(error, EnvironmentConfig)) from None
+    problems = list(_contradictions(config))
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
+    """Find settings that are fine alone and cannot hold together."""
+    replicas = config.serving.replicas
+    if replicas.min > replicas.max:
+        yield Problem(
+            "serving.replicas",
+            replicas.model_dump(),
+            "min must not be above max",
+            f"set max to {replicas.min} or more",
+        )
+    ports = {
+        "tracking.port": config.tracking.port,
+        "ray.dashboard_port": config.ray.dashboard_port,
+        "serving.port": config.serving.port,
+    }
+    for path, port in ports.items():
+        clashes = [other for other, value in ports.items() if other < path and value == port is not None]
+        if clashes:
+            yield Problem(
+                path,
+                port,
+                f"is also the value of slipway:{clashes[0]}",
+                "give each service a port of its own",
+            )
+    if config.gpu_pools:
+        yield Problem(
+            "gpu_pools",
+            [pool.name for pool in config.gpu_pools],
+            f"the substrate {config.substrate.kind} has no GPU node pools: this machine's GPUs are used as they are",
+            "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
+        )
+    if config.artifacts.endpoint and not (config.artifacts.uri or "").startswith("s3://"):
+        yield Problem(
+            "artifacts.endpoint",
+            config.artifacts.endpoint,
+            "belongs to an s3:// store",
+            "set artifacts.uri to s3://BUCKET/PREFIX",
+        )
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema of a stack file's `config:` section, for editors."""
+    schema = EnvironmentConfig.model_json_schema()
+    keys = {f"slipway:{name}": value for name, value in schema.pop("properties").items()}
+    required = [f"slipway:{name}" for name in schema.pop("required", [])]
+    config = {"type": "object", "properties": keys, "required": required}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Slipway stack file",
+        "type": "object",
+        "properties": {"config": config},
+        "$defs": schema.get("$defs", {}),
+    }

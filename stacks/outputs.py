@@ -1,0 +1,66 @@
+"""What an environment tells the outside: the same keys on every substrate, exported in one place.
+
+The keys are an API: a removed or renamed one is a changelog entry and a new `CONTRACT`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+
+from components.artifact_store import ArtifactStore
+from components.model_service import ModelService
+from components.ray_cluster import RayCluster
+from components.tracking_server import TrackingServer
+from components.training_run import TrainingRun
+
+CONTRACT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentOutputs:
+    """The parts of an environment whose outputs are exported."""
+
+    substrate: str
+    artifacts: ArtifactStore
+    tracking: TrackingServer
+    ray: RayCluster
+    run: TrainingRun
+    service: ModelService
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return every output by its key; what an environment does not have is None, never missing."""
+        run, service = self.run, self.service
+        return {
+            "contract": CONTRACT,
+            "substrate": {"kind": self.substrate},
+            "artifact_store": {"uri": self.artifacts.uri},
+            "tracking": {"uri": self.tracking.uri},
+            "ray": {"dashboard_url": self.ray.dashboard_url},
+            "training": {
+                "model_name": run.model_name,
+                "model_version": run.model_version,
+                "run_id": run.run_id,
+                "identity": run.identity,
+                "verdict": run.verdict,
+                "metrics": run.metrics,
+                "reasons": run.reasons,
+            },
+            "serving": {
+                "url": service.url,
+                "model_name": run.model_name,
+                "candidate": service.candidate,
+                "champion": service.champion,
+                "challenger": service.challenger,
+            },
+            "monitoring": None,
+            "cost": None,
+            "secrets": pulumi.Output.secret({"ray_token_file": self.ray.handle.token_file}),
+        }
+
+    def export(self) -> None:
+        """Export every output of the stack."""
+        for key, value in self.as_dict().items():
+            pulumi.export(key, value)
