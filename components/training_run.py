@@ -21,7 +21,6 @@ from components.settings import Settings
 from components.tracking_server import TrackingServer
 from training.identity import digest_of, file_digest, identity
 
-
 _LONGEST_PART = 500  # characters; the state of a run stays small whatever its parameters
 
 

@@ -1,0 +1,184 @@
+"""The `slipway` command: looks at an environment, asks its model, and hands requests to the release controller.
+
+It changes infrastructure never: that is `./pulumiw up`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from serving.errors import ModelUnusable, RegistryUnavailable
+from serving.registry import Registry
+from stacks.config import json_schema
+from stacks.live import ROOT, NoEnvironment, observe, outputs, release_state
+
+COMMAND_TAG = "slipway.release.command"
+_COMMAND_TIMEOUT_S = 60
+_console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+class CommandError(Exception):
+    """A command cannot be carried out; the text says why and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one command; exits with 1 when it could not be carried out or something is unhealthy."""
+    options = _parser().parse_args(arguments)
+    try:
+        sys.exit(options.run(options))
+    except (NoEnvironment, CommandError, RegistryUnavailable, ModelUnusable) as error:
+        sys.exit(f"slipway: {error}")
+
+
+def status(options: argparse.Namespace) -> int:
+    """Print one table: what runs, versions, health and URLs."""
+    parts = observe(outputs(options.stack))
+    if options.json:
+        print(json.dumps([vars(part) for part in parts], indent=2))
+    else:
+        table = Table(title=f"environment {options.stack}", title_justify="left", box=None, pad_edge=False)
+        for column in ("", "part", "state", "version", "url"):
+            table.add_column(column, overflow="fold", no_wrap=column == "part")
+        marks = {True: "[green]ok[/]", False: "[red]!![/]", None: ".."}
+        for part in parts:
+            table.add_row(marks[part.healthy], part.name, part.state, part.version, part.url)
+        _console.print(table)
+    return 0 if all(part.healthy is not False for part in parts) else 1
+
+
+def predict(options: argparse.Namespace) -> int:
+    """Ask the served model; without rows, with the example that was stored with the champion."""
+    found = outputs(options.stack)
+    payload = Path(options.file).read_bytes() if options.file else _example(found)
+    url = f"{found['serving']['url']}/invocations"
+    request = urllib.request.Request(url, data=payload, headers={"Content-Type": "application/json"})  # noqa: S310
+    try:
+        with urllib.request.urlopen(request, timeout=options.timeout) as response:  # noqa: S310
+            answer, served = json.load(response), response.headers.get("X-Slipway-Model-Version")
+    except urllib.error.HTTPError as error:
+        raise CommandError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from None
+    except OSError as error:
+        raise CommandError(f"{url} does not answer ({error}). See: slipway status --stack {options.stack}") from None
+    _console.print(f"{found['serving']['model_name']} version {served} at {url}")
+    _console.print(f"predictions: {json.dumps(answer['predictions'])}")
+    return 0
+
+
+def _example(found: dict[str, Any]) -> bytes:
+    registry, model = Registry(found["tracking"]["uri"]), found["serving"]["model_name"]
+    champion = registry.alias(model, "champion")
+    if champion is None:
+        raise CommandError(f"the model {model} has no champion: nothing was released yet")
+    example = registry.read(registry.artifact_root(model, champion), "serving_input_example.json")
+    if example is None:
+        raise CommandError(f"version {champion} of {model} has no example. Give rows: slipway predict --file ROWS.json")
+    return example
+
+
+def rollback(options: argparse.Namespace) -> int:
+    """Ask the release controller to return to the former champion, and wait until it has."""
+    found = outputs(options.stack)
+    registry, model = Registry(found["tracking"]["uri"]), found["serving"]["model_name"]
+    command = {
+        "id": str(uuid.uuid4()),
+        "action": "rollback",
+        "by": getpass.getuser(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "reason": options.reason,
+    }
+    before = release_state(registry, model)
+    if not before.get("previous"):
+        raise CommandError(f"the model {model} has no former champion to return to. See: slipway release history")
+    registry.set_model_tag(model, COMMAND_TAG, json.dumps(command))
+    state = _await_command(registry, model, command["id"])
+    _console.print(f"champion of {model}: {before.get('champion')} -> {state.get('champion')}")
+    return 0
+
+
+def _await_command(registry: Registry, model: str, command: str) -> dict[str, Any]:
+    deadline = time.monotonic() + _COMMAND_TIMEOUT_S
+    while time.monotonic() < deadline:
+        state = release_state(registry, model)
+        if state.get("last_command") == command:
+            return state
+        time.sleep(0.2)
+    raise CommandError(
+        f"the release controller did not act within {_COMMAND_TIMEOUT_S} s; it will when it runs. See: slipway status"
+    )
+
+
+def history(options: argparse.Namespace) -> int:
+    """Print the releases of the served model, newest first."""
+    found = outputs(options.stack)
+    state = release_state(Registry(found["tracking"]["uri"]), found["serving"]["model_name"])
+    table = Table(title=f"releases of {found['serving']['model_name']}", title_justify="left", box=None, pad_edge=False)
+    for column in ("epoch", "at", "from", "to", "by", "reason"):
+        table.add_column(column, overflow="fold")
+    for entry in reversed(state.get("history", [])):
+        table.add_row(*(str(entry.get(column) or "-") for column in ("epoch", "at", "from", "to", "by", "reason")))
+    _console.print(table)
+    return 0
+
+
+def doctor(options: argparse.Namespace) -> int:
+    """Check what this machine must have; the checks are those of `./pulumiw doctor`."""
+    arguments = ["--json"] if options.json else []
+    return subprocess.run([str(ROOT / "pulumiw"), "doctor", *arguments], check=False).returncode
+
+
+def schema(_: argparse.Namespace) -> int:
+    """Print the JSON schema of a stack file."""
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipway", description="Look at an environment and its model.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add(commands, "status", status, "what runs, versions, health and URLs", "slipway status --stack dev", as_json=True)
+    asked = _add(commands, "predict", predict, "ask the served model", "slipway predict --file rows.json")
+    asked.add_argument("--file", help='rows as MLflow takes them: {"dataframe_records": [{"column": value}]}')
+    asked.add_argument("--timeout", type=float, default=30, help="seconds to wait for the answer")
+    release = commands.add_parser("release", help="releases of the served model: history, rollback")
+    releases = release.add_subparsers(required=True, metavar="ACTION")
+    _add(releases, "history", history, "which version was champion when, and why", "slipway release history")
+    back = _add(
+        releases, "rollback", rollback, "return to the former champion", 'slipway release rollback --reason "too slow"'
+    )
+    back.add_argument("--reason", default="asked for by hand", help="recorded in the history")
+    _add(commands, "doctor", doctor, "what this machine must have", "slipway doctor", as_json=True, stack=False)
+    _add(commands, "schema", schema, "the JSON schema of a stack file", "slipway schema > schema.json", stack=False)
+    return parser
+
+
+def _add(
+    commands: Any, name: str, run: Any, summary: str, example: str, *, as_json: bool = False, stack: bool = True
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=summary, description=run.__doc__, epilog=f"example: {example}"
+    )
+    parser.set_defaults(run=run)
+    if stack:
+        parser.add_argument("-s", "--stack", default="dev", help="the environment (default: dev)")
+    if as_json:
+        parser.add_argument("--json", action="store_true", help="for programs rather than people")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""A recording engine for tests of components and programs.
+
+It answers registrations with what the provider would, records parents, providers and dependencies, and refuses every
+function call: an invoke would need the network in a preview.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+from pulumi.runtime import mocks, rpc_manager, set_mocks, settings, stack
+
+# what the provider adds to the inputs; in a preview these are unknown
+COMPUTED: dict[str, dict[str, Any]] = {
+    "slipway:local:Process": {"pid": 4711, "started": "1", "incarnation": "4711-1", "log_file": "/log"},
+    "slipway:local:RayJob": {
+        "status": "finished",
+        "run_id": "run-1",
+        "model_version": "3",
+        "verdict": "passed",
+        "metrics": {"accuracy": 0.97},
+        "reasons": [],
+        "candidate": "3",
+    },
+    "slipway:local:ServeApplication": {"live": True, "champion": "3", "challenger": None, "release_phase": "released"},
+    "slipway:local:DataFolder": {},
+}
+REJECTED = {"verdict": "rejected", "reasons": ["accuracy 0.8 is below its floor 0.9"], "candidate": None}
+
+
+@dataclass(frozen=True)
+class Registration:
+    """One resource as the program registered it."""
+
+    type: str
+    name: str
+    inputs: dict[str, Any]
+    parent: str
+    provider: str
+    dependencies: tuple[str, ...]
+
+
+class Engine(mocks.Mocks):
+    """Records what a program registers; fresh for each run."""
+
+    def __init__(self, answers: dict[str, dict[str, Any]] | None = None) -> None:
+        self.registrations: list[Registration] = []
+        self._answers = answers or {}
+
+    def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        computed = {**COMPUTED.get(args.typ, {}), **self._answers.get(args.typ, {})}
+        if pulumi.runtime.is_dry_run():
+            computed = {}  # left out of the answer, they are unknown in a preview
+        return (f"{args.name}-id" if args.custom else None), {**args.inputs, **computed}
+
+    def call(self, args: mocks.MockCallArgs) -> Any:
+        raise AssertionError(f"the program called {args.token}: a preview must work without any function of a provider")
+
+    def all(self, type_: str) -> list[Registration]:
+        return [registration for registration in self.registrations if registration.type == type_]
+
+    def one(self, type_: str, name: str | None = None) -> Registration:
+        found = [item for item in self.all(type_) if name is None or item.name == name]
+        assert len(found) == 1, f"expected one {type_} {name or ''}, found {[item.name for item in found]}"
+        return found[0]
+
+
+class _Monitor(mocks.MockMonitor):
+    """Adds what `Mocks` never sees: parent, provider and dependencies."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self.engine = engine
+
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
+        response = super().RegisterResource(request)
+        if request.type != "pulumi:pulumi:Stack":
+            inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=False)
+            short = [urn.rsplit("::", 1)[-1] for urn in request.dependencies]
+            self.engine.registrations.append(
+                Registration(
+                    type=request.type,
+                    name=request.name,
+                    inputs=inputs,
+                    parent=request.parent.rsplit("::", 1)[-1],
+                    provider=request.provider.split("::")[2:3][0] if request.provider else "",
+                    dependencies=tuple(sorted(short)),
+                )
+            )
+        return response
+
+
+def run(program: Callable[[], None], *, engine: Engine | None = None, preview: bool = False) -> Engine:
+    """Run a program to its end under the recording engine, every registration drained.
+
+    Raises:
+        Exception: whatever the program, or an `apply` of it, raised.
+    """
+    engine = engine or Engine()
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        set_mocks(engine, project="slipway", stack="dev", preview=preview, monitor=_Monitor(engine))
+
+        async def entry() -> None:
+            program()
+
+        loop.run_until_complete(stack.run_pulumi_func(entry))
+    finally:
+        settings.reset_options()
+        rpc_manager.RPC_MANAGER.clear()
+        loop.close()
+        asyncio.set_event_loop(None)
+    return engine
