@@ -9,7 +9,6 @@ import os
 import queue
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
@@ -110,11 +109,9 @@ def serve(engine_address: str) -> None:
 
 def main() -> None:
     end_with_parent(os.getppid())
-    # A Ctrl-C belongs to the engine: it winds down, and ends this process when the resources in flight are settled.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # SIGTERM must work even while the main thread waits inside a program.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    threading.current_thread().name = "program"
+    # The engine ends its hosts by SIGINT and waits 5 s for it; a Ctrl-C of the terminal reaches the engine only, whose
+    # children have a process group of their own. No handler: it must work while the main thread is inside a program.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     serve(sys.argv[-1] if len(sys.argv) > 1 else "")
 
 

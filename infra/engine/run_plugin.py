@@ -5,6 +5,7 @@ language host. It imports nothing of the project, so that any virtualenv's inter
 """
 
 import runpy
+import signal
 import sys
 from pathlib import Path
 
@@ -16,6 +17,9 @@ def main(argv: list[str]) -> None:
     from orphan import end_with_parent  # noqa: PLC0415  found beside this file, whose folder leaves sys.path below
 
     end_with_parent(parent)
+    # The engine interrupts the language host's whole process group at the end; a plugin is ended by its host. A handler,
+    # not SIG_IGN, since that would be inherited by every process that the plugin starts.
+    signal.signal(signal.SIGINT, lambda _number, _frame: None)
     sys.path[:] = [entry for entry in sys.path if entry != ENGINE_FOLDER]
     sys.argv[:] = [folder, *arguments]
     runpy.run_path(folder, run_name="__main__")

@@ -1,0 +1,132 @@
+"""The `./pulumiw` command: own verbs (setup, doctor, env, get), and every verb of Pulumi on this project.
+
+Owns the order of things before the engine runs: dependencies, engine, environment, stack, lock. The engine then replaces
+this process, so that signals and the terminal are its own.
+"""
+
+import os
+import sys
+from pathlib import Path
+
+from infra.engine.dependencies import is_ready
+from infra.engine.environment import compose, exports, make_state
+from infra.engine.find import Engine, engine_for
+from infra.engine.invocation import (
+    CHANGES_STATE,
+    CREATES_STACK,
+    TAKES_CONFIG_FILE,
+    Invocation,
+    parse,
+    without_questions,
+)
+from infra.engine.layout import Project, StopError, say
+from infra.engine.locks import release_stale_locks
+from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
+
+USAGE = """\
+usage: ./pulumiw VERB [FLAG...]
+
+  setup [--dev]        install what environments need (--dev: and what the tests need); implied by every other verb
+  doctor [--json]      what this machine has and lacks, with the command that installs it
+  env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
+  get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
+  up, preview, refresh, destroy, stack output, ...
+                       Pulumi's own verbs (`./pulumiw VERB --help`); the stack is dev unless -s names another
+"""
+PLAIN = "--plain"
+
+
+def main(root: Path, arguments: list[str]) -> int:
+    """Run the command line; the exit status."""
+    project = Project(root)
+    try:
+        return _run(project, arguments)
+    except StopError as stop:
+        say(str(stop))
+        return stop.status
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(project: Project, arguments: list[str]) -> int:
+    plain = arguments[:1] == [PLAIN]
+    arguments = arguments[1:] if plain else arguments
+    if plain and not _inside(project):
+        return _pass_through(project, arguments)
+    if not plain and (not arguments or arguments[0] in ("help", "-h", "--help")):
+        print(USAGE, end="")
+        return 0
+    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if verb == "setup":
+        from infra.engine.prepare import setup  # noqa: PLC0415  rarely needed, and slow to import
+
+        return setup(project, rest)
+    if verb == "doctor":
+        from infra.engine.doctor import main as doctor  # noqa: PLC0415
+
+        return doctor(project, rest)
+    engine, environment = _ready(project)
+    if verb == "env":
+        print(exports(project, environment), end="")
+        return 0
+    if verb == "get":
+        from infra.engine.outputs import get  # noqa: PLC0415
+
+        return get(project, rest, engine, environment)
+    return _engine(project, parse(arguments), engine, environment)
+
+
+def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
+    engine = engine_for(project)
+    if engine is None or not is_ready(project, dev=False):
+        from infra.engine.prepare import prepare  # noqa: PLC0415
+
+        engine = prepare(project, dev=False)
+    environment = compose(project, engine, os.environ)
+    make_state(project, environment)
+    return engine, environment
+
+
+def _engine(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> int:
+    if not _inside(project):
+        os.chdir(project.root)
+    if invocation.takes_stack() and not invocation.elsewhere:
+        invocation = _for_stack(project, invocation, engine, environment)
+    sys.stdout.flush()
+    os.execve(engine.path, [str(engine.path), *invocation.arguments], environment)
+
+
+def _for_stack(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> Invocation:
+    """Create, unlock and complete what the verb needs on its stack."""
+    stack = invocation.stack or chosen_stack(project, environment)
+    if invocation.verb == "destroy" and invocation.has("--remove") and project.stack_file(short_name(stack)).exists():
+        raise StopError(
+            f"--remove would delete {project.stack_file(short_name(stack)).name} too. "
+            f"Run `./pulumiw destroy -s {stack}`, then `./pulumiw stack rm {stack} --preserve-config`"
+        )
+    if invocation.verb in CREATES_STACK and not stack_exists(project, stack, engine, environment):
+        create_stack(project, stack, engine, environment)
+    folder = state_folder(environment)
+    if invocation.verb in CHANGES_STATE and folder is not None:
+        release_stale_locks(folder, project.name, short_name(stack))
+    if invocation.stack is None:
+        invocation = invocation.with_flags("--stack", stack)
+    if invocation.verb in TAKES_CONFIG_FILE and not invocation.has("--config-file"):
+        copy = config_copy(project, stack)
+        if copy is not None:
+            invocation = invocation.with_flags("--config-file", str(copy))
+    return without_questions(invocation, stack=short_name(stack), terminal=sys.stdin.isatty() and sys.stdout.isatty())
+
+
+def _inside(project: Project) -> bool:
+    """Whether the current folder belongs to this project, by the rule that Pulumi uses."""
+    here = Path.cwd()
+    nearest = next((folder for folder in (here, *here.parents) if (folder / "Pulumi.yaml").exists()), None)
+    return nearest == project.root
+
+
+def _pass_through(project: Project, arguments: list[str]) -> int:
+    engine = engine_for(project)
+    if engine is None:
+        raise StopError(f"no engine is installed: run {project.root}/pulumiw setup")
+    os.execve(engine.path, [str(engine.path), *arguments], dict(os.environ))

@@ -1,0 +1,37 @@
+"""`setup`: everything that must be on this machine before an environment can be brought up.
+
+Owns the order only; dependencies.py fills the virtualenv and install.py gets the engine.
+"""
+
+import time
+
+from infra.engine import dependencies
+from infra.engine.doctor import require
+from infra.engine.find import Engine, engine_for
+from infra.engine.install import ensure_language_host, install_engine
+from infra.engine.layout import Project, StopError, say
+
+
+def setup(project: Project, arguments: list[str]) -> int:
+    """`pulumiw setup [--dev]`."""
+    unknown = [argument for argument in arguments if argument != "--dev"]
+    if unknown:
+        raise StopError(f"setup does not know {' '.join(unknown)}: the only flag is --dev", status=2)
+    started = time.monotonic()
+    engine = prepare(project, dev="--dev" in arguments)
+    say(f"ready: engine {engine.version} at {engine.path} ({time.monotonic() - started:.1f} s)")
+    return 0
+
+
+def prepare(project: Project, *, dev: bool) -> Engine:
+    """Install what is missing; the engine to use.
+
+    Raises:
+        StopError: the machine lacks something; the message names the command that installs it.
+    """
+    if not dependencies.is_ready(project, dev=dev):
+        require(project)
+        dependencies.install(project, dev=dev)
+    engine = engine_for(project) or install_engine(project)
+    ensure_language_host(engine)
+    return engine
