@@ -1,0 +1,146 @@
+"""Registers small models in a tracking server, with the artifact layout that training writes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from training.tabular import Column, Features, TabularModel
+
+ROWS = 200
+
+
+def features(*, text: bool = False, classes: tuple[Any, ...] | None = (0, 1), width: int = 4) -> Features:
+    columns = [Column(f"x{position}", "numeric", "float64") for position in range(width)]
+    if text:
+        columns.append(Column("colour", "categorical", "string", ("blue", "green", "red"), optional=True))
+    task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
+    return Features(task, "target", classes, tuple(columns))  # type: ignore[arg-type]
+
+
+def tabular(described: Features, *, seed: int = 7, rounds: int = 5) -> TabularModel:
+    """Train a small model on made-up rows of the described columns."""
+    import xgboost as xgb
+
+    random = np.random.default_rng(seed)
+    columns: dict[str, Any] = {
+        c.name: random.normal(size=ROWS) if c.kind == "numeric" else random.choice(c.categories, ROWS)
+        for c in described.columns
+    }
+    empty = TabularModel(described, None)
+    matrix = empty.encode(columns)
+    base = matrix[:, 0] + 0.5 * np.nan_to_num(matrix[:, -1])
+    count = len(described.classes or ())
+    objective: dict[str, Any] = {"objective": "reg:squarederror"}
+    target = base
+    if count == 2:
+        objective, target = {"objective": "binary:logistic"}, base > 0
+    elif count > 2:
+        edges = np.quantile(base, np.linspace(0, 1, count + 1)[1:-1])
+        objective, target = {"objective": "multi:softprob", "num_class": count}, np.digitize(base, edges)
+    kinds = ["c" if c.kind == "categorical" else "q" for c in described.columns]
+    data = xgb.DMatrix(matrix, label=target, feature_types=kinds, enable_categorical=True)
+    booster = xgb.train({**objective, "max_depth": 3, "seed": seed, "nthread": 1}, data, rounds)
+    return TabularModel(described, booster)
+
+
+def example(described: Features, rows: int = 3) -> Any:
+    import pandas as pd
+
+    return pd.DataFrame(
+        {c.name: [c.categories[n % 3] if c.categories else n - 1.0 for n in range(rows)] for c in described.columns}
+    )
+
+
+def register(
+    tracking_uri: str, name: str, model: TabularModel, *, tags: Mapping[str, str] = {}, booster: bytes | None = None
+) -> str:
+    """Register a native model; ``booster`` replaces its bytes, for corrupt artifacts. Return the version."""
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    described = model.features
+    kinds = {"int64": DataType.long, "float64": DataType.double, "bool": DataType.boolean, "string": DataType.string}
+    answers = {str: DataType.string, int: DataType.long, bool: DataType.boolean, float: DataType.double}
+    answer = DataType.double if described.classes is None else answers[type(described.classes[0])]
+    signature = ModelSignature(
+        inputs=Schema([ColSpec(kinds[c.dtype], c.name, required=not c.optional) for c in described.columns]),
+        outputs=Schema([ColSpec(answer, "predict")]),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "tabular"
+        home.mkdir()
+        model.write(home)
+        if booster is not None:
+            (home / "model.ubj").write_bytes(booster)
+        code = Path(folder) / "pyfunc_model.py"
+        code.write_text(_PYFUNC)
+        return _log(
+            tracking_uri, name, tags, python_model=str(code), artifacts={"tabular": str(home)}, signature=signature,
+            input_example=example(described),
+            metadata={"slipway": {"flavour": "xgboost-tabular", "contract": 1, "booster": "artifacts/tabular/model.ubj",
+                                  "features": "artifacts/tabular/features.json"}},
+        )  # fmt: skip
+
+
+def register_pyfunc(tracking_uri: str, name: str, code: str, frame: Any, answer: Any) -> str:
+    """Register a pyfunc given as source code (models-from-code); return the version."""
+    import mlflow
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "custom_model.py"
+        path.write_text(code)
+        signature = mlflow.models.infer_signature(frame, answer)
+        return _log(tracking_uri, name, {}, python_model=str(path), signature=signature, input_example=frame)
+
+
+def _log(tracking_uri: str, name: str, tags: Mapping[str, str], **model: Any) -> str:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import mlflow
+
+        mlflow.set_tracking_uri(tracking_uri)
+        client = mlflow.MlflowClient(tracking_uri)
+        with mlflow.start_run():
+            info = mlflow.pyfunc.log_model(
+                name="model", registered_model_name=name, pip_requirements=["mlflow"], **model
+            )
+        version = str(info.registered_model_version)
+        for key, value in tags.items():
+            client.set_model_version_tag(name, version, key, value)
+    return version
+
+
+_PYFUNC = """
+import json
+from pathlib import Path
+import mlflow
+from training.tabular import TabularModel
+
+class Tabular(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        self.model = TabularModel.read(Path(context.artifacts["tabular"]))
+
+    def predict(self, context, model_input, params=None):
+        return self.model.predict({name: model_input[name].to_numpy() for name in model_input.columns})
+
+mlflow.models.set_model(Tabular())
+"""
+
+
+def state_of(tracking_uri: str, name: str) -> dict[str, Any]:
+    """Return the release state in the registered model's tag, or an empty dict."""
+    from serving.registry import Registry
+
+    model = Registry(tracking_uri).model(name)
+    return (
+        dict(json.loads(model.tags["slipway.release.state"]))
+        if model and model.tags.get("slipway.release.state")
+        else {}
+    )
