@@ -23,7 +23,6 @@ _HEADROOM = 64
 _QUIET = {"enable_access_log": False}
 
 
-@serve.deployment(name="Model")
 @serve.ingress()
 class Model:
     """The ingress: one `Service` per replica."""
@@ -37,7 +36,6 @@ class Model:
         return self._service
 
 
-@serve.deployment(name="ReleaseController")
 class ReleaseController:
     """Runs the release controller beside the replicas; takes what the stack asks for from its user_config."""
 
@@ -62,7 +60,9 @@ def build(args: dict[str, Any]) -> serve.Application:
         ValueError: the arguments are wrong; every fault is named.
     """
     config = settings.parse(args)
-    controller = ReleaseController.options(
+    controller = _deployment(
+        ReleaseController,
+        name="ReleaseController",
         num_replicas=1,
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=8,
@@ -71,10 +71,15 @@ def build(args: dict[str, Any]) -> serve.Application:
         graceful_shutdown_wait_loop_s=0.2,
         logging_config=_QUIET,
     ).bind(config)
-    return _model(config).bind(config, controller)
+    application: serve.Application = _model(config).bind(config, controller)
+    return application
 
 
-def _model(config: Settings) -> serve.Deployment:
+def _deployment(cls: Any, **options: Any) -> Any:
+    return serve.deployment(**options)(cls)
+
+
+def _model(config: Settings) -> Any:
     scale: dict[str, Any] = {"num_replicas": config.min_replicas}
     if config.max_replicas > config.min_replicas:
         scale = {
@@ -86,7 +91,9 @@ def _model(config: Settings) -> serve.Deployment:
                 "downscale_delay_s": 120,
             }
         }
-    return Model.options(
+    return _deployment(
+        Model,
+        name="Model",
         **scale,
         ray_actor_options={"num_cpus": 0.5},
         max_ongoing_requests=config.max_queued + _HEADROOM,

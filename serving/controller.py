@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from serving import smoke
-from serving.errors import RegistryUnavailable
 from serving.follower import CHAMPION
 from serving.registry import RegisteredModel, Registry
-from serving.release import Action, Command, Promote, Seen, Smoke, State, Tag, Verdict, interesting, step
-from serving.release import from_json as state_from_json
-from serving.release import to_json as state_to_json
+from serving.release import Action, Command, Promote, Seen, Smoke, Tag, Verdict, interesting, step
+from serving.release_state import State
+from serving.release_state import from_json as state_from_json
+from serving.release_state import to_json as state_to_json
 
 LOG = logging.getLogger("ray.serve")
 STATE_TAG = "slipway.release.state"
@@ -66,13 +66,16 @@ class Controller:
             try:
                 busy = await self.turn()
                 self._trouble = None
-            except Exception as fault:
-                text = f"{type(fault).__name__}: {fault}"
-                if text != self._trouble:
-                    LOG.error("release controller: %s", text, exc_info=not isinstance(fault, RegistryUnavailable))
-                self._trouble = text
+            except Exception as fault:  # noqa: BLE001  the controller must outlive whatever the registry answers
+                self._complain(fault)
             if not busy:
                 await asyncio.sleep(self._poll_s)
+
+    def _complain(self, fault: Exception) -> None:
+        text = f"{type(fault).__name__}: {fault}"
+        if text != self._trouble:
+            LOG.error("release controller, tries again every %g s: %s", self._poll_s, text, exc_info=fault)
+        self._trouble = text
 
     async def turn(self) -> bool:
         """Observe, step, save, perform; return whether anything was done."""
@@ -120,7 +123,7 @@ class Controller:
     async def _perform(self, action: Action) -> None:
         match action:
             case Smoke(version):
-                self._verdict = await smoke.test(self._registry.uri, self._name, version)
+                self._verdict = await smoke.run(self._registry.uri, self._name, version)
             case Promote(version):
                 await asyncio.to_thread(self._registry.set_alias, self._name, CHAMPION, version)
             case Tag(version, value):
@@ -129,7 +132,10 @@ class Controller:
 
 def _state(model: RegisteredModel) -> State:
     text = model.tags.get(STATE_TAG)
-    return State() if text is None else state_from_json(json.loads(text))
+    try:
+        return State() if text is None else state_from_json(json.loads(text))
+    except (ValueError, TypeError, KeyError) as fault:
+        raise ValueError(f"tag {STATE_TAG} cannot be read ({fault}); repair or delete it") from fault
 
 
 def _command(model: RegisteredModel) -> Command | None:

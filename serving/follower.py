@@ -92,9 +92,10 @@ class Follower:
         before, self.champion = self.champion, served
         self.previous = before
         self._unusable = None
-        self.notice = before and before.model.signature.difference(served.model.signature)
-        if self.notice:
-            LOG.warning("version %s has another signature than %s: %s", served.version, before, self.notice)
+        self.notice = None
+        if before is not None and (difference := before.model.signature.difference(served.model.signature)):
+            self.notice = f"version {served.version} has another signature than {before.version}: {difference}"
+            LOG.warning("%s", self.notice)
         LOG.info("serving version %s of model %s (%s)", served.version, self._name, served.model.platform)
         self._say(None)
 

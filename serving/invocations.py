@@ -39,7 +39,7 @@ def from_json(payload: Any, signature: Signature) -> rows.Rows:
     if not signature.columns and isinstance(value, list):
         return _plain(key, value, signature)
     if isinstance(value, dict) and key == "inputs":
-        return rows.from_lists({str(name): _listed(name, data) for name, data in value.items()}, signature)
+        return rows.from_lists({str(name): _listed(data) for name, data in value.items()}, signature)
     if not isinstance(value, list) or not value:
         raise bad_request(f"{key}: a list with at least one row is needed")
     if isinstance(value[0], dict):
@@ -119,7 +119,7 @@ def _plain(key: str, data: list[Any], signature: Signature) -> rows.Rows:
     return rows.Rows(len(array), matrix=array)
 
 
-def _listed(name: object, data: Any) -> list[Any]:
+def _listed(data: Any) -> list[Any]:
     if not isinstance(data, list):
         return [data]
     return [value[0] if isinstance(value, list) and len(value) == 1 else value for value in data]

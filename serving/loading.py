@@ -103,10 +103,8 @@ def smoke(model: Model, example: Any = None) -> Outputs:
         ModelUnusable: the answer has the wrong number of rows, or a number that is not finite.
         Refused: the example does not fit the model's own signature.
     """
-    if example is None:
-        request = _made_up(model.signature)
-    else:
-        request = invocations.from_json(example, model.signature)
+    wanted = model.signature
+    request = _made_up(wanted) if example is None else invocations.from_json(example, wanted)
     outputs = model.predict(model.prepare(request))
     for name, array in outputs.tensors.items():
         if len(array.shape) == 0 or len(array) != request.count:

@@ -95,8 +95,8 @@ def _tensors(inputs: list[Any], raw: bytes) -> list[tensors.Tensor]:
             continue
         if type(size) is not int or size < 0 or at + size > len(raw):
             raise bad_request(
-                f"input {entry['name']}: binary_data_size {size!r} goes beyond the body, {len(raw) - at} bytes are left;"
-                " send the bytes after the JSON and its length in Inference-Header-Content-Length"
+                f"input {entry['name']}: binary_data_size {size!r} goes beyond the body, {len(raw) - at} bytes are"
+                " left; send the bytes after the JSON and its length in Inference-Header-Content-Length"
             )
         if "data" in entry:
             raise bad_request(f"input {entry['name']}: send data or binary_data_size, not both")

@@ -9,56 +9,12 @@ This module must not do or read anything: no clock, no network, no logging.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
 
-CONTRACT = 1
-HISTORY = 20
+from serving.release_state import HISTORY, Event, Intent, Phase, State
+
 BARRED = frozenset({"rolled_back", "rejected"})
 """A version whose ``slipway.release`` tag is one of these is never made champion by the controller."""
-
-Phase = Literal["idle", "testing", "released", "failed", "refused"]
-
-
-@dataclass(frozen=True)
-class Intent:
-    """A move of the champion that has been decided, and is carried out until it is seen to have happened."""
-
-    to: str
-    frm: str | None
-    by: str
-    reason: str
-    leaves: str
-    """The tag that ``frm`` gets: retired or rolled_back."""
-
-
-@dataclass(frozen=True)
-class Event:
-    """One move of the champion, or a refused one (then ``to`` equals ``frm``)."""
-
-    epoch: int
-    at: str
-    frm: str | None
-    to: str | None
-    by: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class State:
-    """What the controller remembers; kept in the tag ``slipway.release.state`` of the registered model."""
-
-    epoch: int = 0
-    candidate: str | None = None
-    phase: Phase = "idle"
-    reason: str | None = None
-    champion: str | None = None
-    previous: str | None = None
-    challenger: str | None = None
-    last_command: str | None = None
-    history: tuple[Event, ...] = ()
-    intent: Intent | None = None
-    updated_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -123,8 +79,9 @@ Step = tuple[State, tuple[Action, ...]]
 
 def interesting(state: State, champion: str | None, asked: str | None) -> set[str]:
     """Return the versions whose existence and tag the next step may need to know."""
-    intent = state.intent
-    names = {asked, state.previous, state.champion, champion, intent and intent.to, intent and intent.frm}
+    names = {asked, state.previous, state.champion, champion}
+    if state.intent is not None:
+        names |= {state.intent.to, state.intent.frm}
     return {name for name in names if name is not None}
 
 
@@ -151,7 +108,7 @@ def _finish(state: State, seen: Seen, now: str) -> Step | None:
     if seen.champion != intent.to and (intent.to not in seen.versions or seen.versions[intent.to] in BARRED):
         return _settle(replace(state, intent=None), "refused", f"version {intent.to} may not be released any more")
     wanted = [(intent.to, "champion")]
-    if intent.frm in seen.versions and seen.versions[intent.frm] not in BARRED:
+    if intent.frm is not None and intent.frm in seen.versions and seen.versions[intent.frm] not in BARRED:
         wanted.insert(0, (intent.frm, intent.leaves))
     tags = tuple(Tag(version, value) for version, value in wanted if seen.versions.get(version) != value)
     if seen.champion != intent.to:
@@ -273,30 +230,3 @@ def _before(state: State, version: str, left: str | None) -> str | None:
         if event.to == version and event.frm not in {version, left}:
             return event.frm
     return None
-
-
-def to_json(state: State) -> dict[str, Any]:
-    """Return the state as the JSON value of its tag."""
-    value = {"contract": CONTRACT, **asdict(state)}
-    value["history"] = [_rename(event, "frm", "from") for event in value["history"]]
-    value["intent"] = _rename(value["intent"], "frm", "from") if value["intent"] else None
-    return value
-
-
-def from_json(value: Mapping[str, Any]) -> State:
-    """Return the state in the JSON value of its tag; keys of later versions are ignored.
-
-    Raises:
-        ValueError: it was written under another contract.
-    """
-    if value.get("contract") != CONTRACT:
-        raise ValueError(f"release state has contract {value.get('contract')!r}, this code reads {CONTRACT}")
-    fields = {key: value[key] for key in State.__dataclass_fields__ if key in value}
-    fields["history"] = tuple(Event(**_rename(event, "from", "frm")) for event in value.get("history", ()))
-    intent = value.get("intent")
-    fields["intent"] = Intent(**_rename(intent, "from", "frm")) if intent else None
-    return State(**fields)
-
-
-def _rename(value: Mapping[str, Any], old: str, new: str) -> dict[str, Any]:
-    return {new if key == old else key: item for key, item in value.items()}

@@ -126,7 +126,10 @@ def _column(tensor: Tensor, column: Column) -> Array:
         array = array[:, 0]
     if array.ndim != 1:
         raise bad_request(f"input {column.name}: shape {list(tensor.array.shape)} does not fit, use [n] or [n, 1]")
-    return array if column.numeric else np.where(array == "", None, array)  # no bytes: a missing value
+    if not column.numeric:
+        array = array.copy()
+        array[array == ""] = None  # no bytes: a missing value
+    return array
 
 
 def _matrix(tensor: Tensor, signature: Signature) -> Rows:

@@ -40,6 +40,12 @@ class Service:
         self._busy = 0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="predict")
         self._following: asyncio.Task[None] | None = None
+        self._fixed = {
+            "/v2": self._server,
+            "/v2/health/live": self._live,
+            "/v2/health/ready": self._ready,
+            "/ping": self._ready,
+        }
 
     async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         """Serve one ASGI connection."""
@@ -73,8 +79,7 @@ class Service:
         served: Served | None = None
         try:
             served, method, handler = self._route(path)
-            if scope["method"] not in {method, "HEAD" if method == "GET" else method}:
-                raise Refused(405, f"{scope['method']} {path}: use {method}", (("allow", method),))
+            _allow(scope["method"], method, path)
             answer = await handler(scope, receive)
         except Refused as refused:
             answer = asgi.refusal(refused)
@@ -96,12 +101,8 @@ class Service:
         if path == "/invocations":
             served = self._champion()
             return served, "POST", lambda scope, receive: self._invocations(served, scope, receive)
-        if path in {"/v2/health/ready", "/ping"}:
-            return self._follower.champion, "GET", self._ready
-        if path == "/v2/health/live":
-            return None, "GET", self._live
-        if path in {"/v2", "/v2/"}:
-            return None, "GET", self._server
+        if path in self._fixed:
+            return self._follower.champion, "GET", self._fixed[path]
         parts = [unquote(part) for part in path.strip("/").split("/")]
         if parts[:2] != ["v2", "models"] or len(parts) < 3:  # noqa: PLR2004  /v2/models/NAME
             raise Refused(404, f"{path}: there is nothing here; see /v2, /v2/models/{self._settings.model_name}")
@@ -212,10 +213,8 @@ class Service:
                     loop = asyncio.get_running_loop()
                     headers, answer = await loop.run_in_executor(self._pool, _whole, served.model, parse, body)
         except TimeoutError:
-            limit = self._settings.request_timeout_s
-            raise Refused(
-                408, f"no answer within {limit:g} s; send fewer rows, or raise serving.request_timeout_s"
-            ) from None
+            limit = f"{self._settings.request_timeout_s:g} s"
+            raise Refused(408, f"no answer within {limit}; send less, or raise serving.request_timeout_s") from None
         finally:
             self._busy -= 1
         return Answer(body=answer, headers=headers)
@@ -224,6 +223,11 @@ class Service:
 def _whole(model: Model, parse: Callable[[bytes, Signature], Parsed], body: bytes) -> tuple[asgi.Headers, bytes]:
     rows, encode = parse(body, model.signature)
     return encode(model.predict(model.prepare(rows)))
+
+
+def _allow(method: str, wanted: str, path: str) -> None:
+    if method != wanted and not (method == "HEAD" and wanted == "GET"):
+        raise Refused(405, f"{method} {path}: use {wanted}", (("allow", wanted),))
 
 
 def _text(body: bytes) -> str:

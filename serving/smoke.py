@@ -38,7 +38,7 @@ def _print(*, passed: bool, reason: str = "") -> int:
     return 0
 
 
-async def test(uri: str, name: str, version: str, timeout_s: float = 60.0) -> Verdict:
+async def run(uri: str, name: str, version: str, timeout_s: float = 60.0) -> Verdict:
     """Return the verdict of a smoke test of the version.
 
     Raises:

@@ -156,7 +156,8 @@ def from_bytes(entry: dict[str, Any], raw: bytes) -> Tensor:
     count = math.prod(shape)
     if len(raw) != count * size:
         raise bad_request(
-            f"input {name}: shape {list(shape)} of {datatype} takes {count * size} bytes, binary_data_size says {len(raw)}"
+            f"input {name}: shape {list(shape)} of {datatype} takes {count * size} bytes,"
+            f" binary_data_size says {len(raw)}"
         )
     if datatype == "BF16":  # the upper half of a 32-bit float
         array: Array = (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
