@@ -15,7 +15,7 @@ from components.settings import Settings
 # What the `mlflow server` command itself sets before it starts uvicorn.  Starting uvicorn directly saves the second
 # import of MLflow, two thirds of the start.  The names are private: tests/stacks starts the server by this very spec
 # and fails when a version renames one.
-_SERVER_ENVIRONMENT = {
+SERVER_ENVIRONMENT = {
     "_MLFLOW_SERVER_FILE_STORE": "sqlite:///{state}/mlflow.db",
     "_MLFLOW_SERVER_SERVE_ARTIFACTS": "true",
     "_MLFLOW_SERVER_ARTIFACT_ROOT": "mlflow-artifacts:/",
@@ -23,6 +23,12 @@ _SERVER_ENVIRONMENT = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
+
+
+SERVER_ARGUMENTS = (
+    "mlflow.server.fastapi_app:app",
+    *("--host", "{host}", "--port", "{port}", "--workers", "1", "--no-access-log"),
+)
 
 
 class TrackingSettings(Settings):
@@ -54,17 +60,14 @@ class TrackingServer(ComponentResource):
 
 def _spec(artifacts: ArtifactStore, settings: TrackingSettings) -> ServiceSpec:
     environment: dict[str, Input[str]] = {
-        **_SERVER_ENVIRONMENT,
+        **SERVER_ENVIRONMENT,
         **artifacts.store.environment,
         "_MLFLOW_SERVER_ARTIFACT_DESTINATION": artifacts.uri,
     }
     return ServiceSpec(
         role="tracking",
         module="uvicorn",
-        arguments=[
-            "mlflow.server.fastapi_app:app",
-            *("--host", "{host}", "--port", "{port}", "--workers", "1", "--no-access-log"),
-        ],
+        arguments=SERVER_ARGUMENTS,
         environment=environment,
         port=settings.port,
         port_setting="slipway:tracking.port",

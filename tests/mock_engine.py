@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from pulumi.runtime import mocks, rpc_manager, set_mocks, settings, stack
+from pulumi.runtime import mocks, set_mocks, settings, stack
 
 # what the provider adds to the inputs; in a preview these are unknown
 COMPUTED: dict[str, dict[str, Any]] = {
@@ -112,7 +112,6 @@ def run(program: Callable[[], None], *, engine: Engine | None = None, preview: b
         loop.run_until_complete(stack.run_pulumi_func(entry))
     finally:
         settings.reset_options()
-        rpc_manager.RPC_MANAGER.clear()
         loop.close()
         asyncio.set_event_loop(None)
     return engine

@@ -1,0 +1,237 @@
+"""One environment through its life, on the real engine, with real MLflow, Ray, training and serving.
+
+The tests build on each other in this order: the environment of one is what the one before left.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from tests.stacks.project import Project, call, status_of, wait_until
+
+
+def version_that_answers(url: str, payload: dict[str, Any]) -> str:
+    request = urllib.request.Request(
+        f"{url}/invocations", json.dumps(payload).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        return str(response.headers["X-Slipway-Model-Version"])
+
+
+def example(environment: Project) -> dict[str, Any]:
+    """Return the rows stored with the champion, as a person would find them in the registry."""
+    outputs = environment.outputs()
+    tracking, version = outputs["tracking"]["uri"], outputs["serving"]["champion"]
+    model = f"{tracking}/api/2.0/mlflow/model-versions/get-download-uri?name=default&version={version}"
+    logged = call(model)["artifact_uri"].removeprefix("models:/")
+    root = call(f"{tracking}/api/2.0/mlflow/logged-models/{logged}")["model"]["info"]["artifact_uri"]
+    path = root.split("mlflow-artifacts:/")[1].lstrip("/")
+    found: dict[str, Any] = call(f"{tracking}/api/2.0/mlflow-artifacts/artifacts/{path}/serving_input_example.json")
+    return found
+
+
+@contextmanager
+def load(url: str, payload: dict[str, Any]) -> Iterator[list[str]]:
+    """Ask the model without a pause from four clients; yields the list of failures, filled while the block runs."""
+    failures: list[str] = []
+    answered = [0]
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            try:
+                call(url, payload)
+                answered[0] += 1
+            except Exception as error:  # noqa: BLE001  whatever went wrong is what the test is about
+                failures.append(repr(error))
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    for client in clients:
+        client.start()
+    try:
+        yield failures
+    finally:
+        stop.set()
+        for client in clients:
+            client.join()
+    assert answered[0] > 0, "the load must have reached the model"
+
+
+def test_up_brings_a_model_that_answers(environment: Project) -> None:
+    outputs = environment.outputs()
+    assert outputs["training"]["verdict"] == "passed"
+    assert outputs["serving"]["champion"] == outputs["training"]["model_version"]
+    answer = call(f"{outputs['serving']['url']}/invocations", example(environment))
+    assert set(answer["predictions"]) <= {0, 1}, "labels as in the data"
+
+
+def test_the_commands_of_the_readme_tell_what_runs(environment: Project) -> None:
+    status = environment.slipway("status").must_succeed().output
+    for text in ("tracking", "ray", "serving", "champion: default 1", environment.outputs()["serving"]["url"]):
+        assert text in status, f"status must name {text!r}:\n{status}"
+    assert "predictions: [" in environment.slipway("predict").must_succeed().output
+
+
+def test_a_second_up_and_a_refresh_change_nothing(environment: Project) -> None:
+    environment.up("--expect-no-changes").must_succeed()
+    environment.pulumi("refresh", "--expect-no-changes").must_succeed()
+
+
+def test_everything_listens_on_loopback(environment: Project) -> None:
+    ours = environment.processes()
+    exposed, listening = [], 0
+    for connection in psutil.net_connections(kind="tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.pid in ours:
+            listening += 1
+            if connection.laddr.ip not in {"127.0.0.1", "::1"}:
+                exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {ours[connection.pid][:100]}")
+    assert listening > 5, "the control: MLflow, Ray and Serve do listen"
+    assert exposed == [], "nothing may listen beyond loopback"
+
+
+def test_secrets_are_in_no_command_line_log_or_state(environment: Project) -> None:
+    token = (environment.home / "state" / "secrets" / "ray-token").read_text().strip()
+    assert len(token) >= 32
+    assert (environment.home / "state" / "secrets" / "ray-token").stat().st_mode & 0o077 == 0
+    assert not [command for command in environment.processes().values() if token in command]
+    searched = 0
+    for folder in (environment.home / "state" / "logs", environment.root / ".slipway" / "state"):
+        for path in folder.rglob("*"):
+            if path.is_file():
+                searched += 1
+                assert token.encode() not in path.read_bytes(), f"the token stands in {path}"
+    assert searched > 3, "the control: there are logs and state to search"
+
+
+def test_git_status_stays_clean(environment: Project) -> None:
+    command = ["git", "-C", str(environment.root), "status", "--porcelain"]
+    changed = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")
+    assert [line for line in changed if line and "Pulumi.test.yaml" not in line] == []
+    assert "encryptionsalt" not in (environment.root / "Pulumi.test.yaml").read_text()
+
+
+def test_a_preview_says_that_and_why_a_run_is_replaced_and_does_nothing(environment: Project) -> None:
+    before = len(environment.runs())
+    environment.configure(training={"rounds": 60})
+    preview = environment.pulumi("preview", "--diff").must_succeed().output
+    assert re.search(r"slipway:local:RayJob", preview), preview
+    assert "replace" in preview, preview
+    assert "parameters" in preview, f"the preview must name the part of the identity that changed:\n{preview}"
+    assert "rounds=60" in preview, preview
+    assert len(environment.runs()) == before, "a preview must not train"
+
+
+def test_a_changed_parameter_retrains_and_is_released_under_load(environment: Project) -> None:
+    url = environment.outputs()["serving"]["url"]
+    with load(f"{url}/invocations", example(environment)) as failures:
+        environment.up().must_succeed()
+    assert failures == [], f"{len(failures)} requests failed during the release"
+    outputs = environment.outputs()
+    assert outputs["training"]["model_version"] == "2"
+    assert outputs["serving"]["champion"] == "2"
+
+
+def test_going_back_adopts_the_former_run_and_releases_its_version(environment: Project) -> None:
+    before = len(environment.runs())
+    environment.configure()
+    environment.up().must_succeed()
+    assert len(environment.runs()) == before, "the former run is adopted, nothing is trained"
+    assert environment.outputs()["serving"]["champion"] == "1"
+
+
+def test_a_rejected_candidate_leaves_the_champion_and_tells_why(environment: Project) -> None:
+    environment.configure(
+        training={"rounds": 1, "params": {"max_depth": 1, "learning_rate": 0.001}}, gate={"floors": {"accuracy": 0.999}}
+    )
+    environment.up().must_succeed()
+    outputs = environment.outputs()
+    assert outputs["training"]["verdict"] == "rejected"
+    assert any("accuracy" in reason and "0.999" in reason for reason in outputs["training"]["reasons"])
+    assert outputs["serving"]["champion"] == "1"
+    assert outputs["serving"]["candidate"] is None
+
+
+def test_on_failure_fail_fails_and_fails_again_without_training(environment: Project) -> None:
+    runs = len(environment.runs())
+    gate = {"floors": {"accuracy": 0.999}, "on_failure": "fail"}
+    environment.configure(training={"rounds": 1, "params": {"max_depth": 1, "learning_rate": 0.001}}, gate=gate)
+    for _ in range(2):
+        failed = environment.up().must_fail().output
+        assert "the gate rejected" in failed
+        assert "0.999" in failed
+    assert len(environment.runs()) == runs, "neither trained again"
+
+
+def test_a_changed_gate_is_applied_to_the_evidence_without_training(environment: Project) -> None:
+    runs = len(environment.runs())
+    environment.configure(gate={"floors": {"accuracy": 0.5}})
+    environment.up().must_succeed()
+    assert len(environment.runs()) == runs
+    assert environment.outputs()["training"]["verdict"] == "passed"
+
+
+def test_rollback_returns_to_the_former_champion_and_up_does_not_release_it_again(environment: Project) -> None:
+    environment.configure(training={"rounds": 60})
+    environment.up().must_succeed()
+    assert environment.outputs()["serving"]["champion"] == "2"
+    environment.slipway("release", "rollback", "--reason", "test").must_succeed()
+    environment.pulumi("refresh").must_succeed()
+    assert environment.outputs()["serving"]["champion"] == "1"
+    again = environment.up("--refresh")
+    assert environment.outputs()["serving"]["champion"] == "1", again.output
+    history = environment.slipway("release", "history").must_succeed().output
+    assert "test" in history
+
+
+def test_an_alias_moved_by_a_person_is_followed_without_a_failure_and_recorded(environment: Project) -> None:
+    outputs = environment.outputs()
+    tracking, url = outputs["tracking"]["uri"], outputs["serving"]["url"]
+    payload = example(environment)
+    with load(f"{url}/invocations", payload) as failures:
+        body = {"name": "default", "alias": "champion", "version": "3"}
+        call(f"{tracking}/api/2.0/mlflow/registered-models/alias", body)
+        wait_until(lambda: version_that_answers(url, payload) == "3", "the replicas follow the alias", deadline_s=30)
+    assert failures == []
+    wait_until(lambda: "person" in environment.slipway("release", "history").output, "the move is in the history")
+
+
+def test_code_that_was_edited_is_what_runs_and_lineage_says_so(environment: Project) -> None:
+    source = environment.root / "training" / "train.py"
+    source.write_text(source.read_text() + "\n# edited by a test\n")
+    environment.configure()
+    environment.up().must_succeed()
+    outputs = environment.outputs()
+    run = call(f"{outputs['tracking']['uri']}/api/2.0/mlflow/runs/get?run_id={outputs['training']['run_id']}")["run"]
+    tags = {tag["key"]: tag["value"] for tag in run["data"]["tags"]}
+    assert tags["slipway.git.dirty"] == "true"
+    assert re.fullmatch(r"[0-9a-f]{40}", tags["mlflow.source.git.commit"])
+    snapshots = list((environment.home / "state" / "code").glob("*/training/train.py"))
+    assert any("edited by a test" in path.read_text() for path in snapshots), (
+        "what runs is a snapshot of the edited code"
+    )
+    assert json.dumps(tags).count(tags["slipway.identity"]) >= 1
+
+
+def test_destroy_leaves_nothing_and_up_works_again(environment: Project) -> None:
+    outputs = environment.outputs()
+    ports = [
+        int(str(url).rsplit(":", 1)[1])
+        for url in (outputs["tracking"]["uri"], outputs["ray"]["dashboard_url"], outputs["serving"]["url"])
+    ]
+    environment.pulumi("destroy").must_succeed()
+    assert environment.processes() == {}, "no process may be left"
+    assert [port for port in ports if status_of(f"http://127.0.0.1:{port}/") != 0] == []
+    assert not (environment.home / "state").exists()
+    assert not (environment.home / "artifacts").exists()
+    environment.configure()
+    environment.up().must_succeed()
+    assert environment.outputs()["serving"]["champion"] == "1"
