@@ -21,6 +21,7 @@ from infra.engine.invocation import (
 )
 from infra.engine.layout import Project, StopError, say
 from infra.engine.locks import release_stale_locks
+from infra.engine.pending import settle_pending
 from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
 
 USAGE = """\
@@ -90,6 +91,9 @@ def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
 def _engine(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> int:
     if not _inside(project):
         os.chdir(project.root)
+    if invocation.verb == "stack" and invocation.subverb == "rm" and not invocation.has("--preserve-config"):
+        # by default it deletes the committed stack file too
+        invocation = parse([*invocation.arguments, "--preserve-config"])
     if invocation.takes_stack() and not invocation.elsewhere:
         invocation = _for_stack(project, invocation, engine, environment)
     sys.stdout.flush()
@@ -102,13 +106,14 @@ def _for_stack(project: Project, invocation: Invocation, engine: Engine, environ
     if invocation.verb == "destroy" and invocation.has("--remove") and project.stack_file(short_name(stack)).exists():
         raise StopError(
             f"--remove would delete {project.stack_file(short_name(stack)).name} too. "
-            f"Run `./pulumiw destroy -s {stack}`, then `./pulumiw stack rm {stack} --preserve-config`"
+            f"Run `./pulumiw destroy -s {stack}`, then `./pulumiw stack rm {stack}`"
         )
     if invocation.verb in CREATES_STACK and not stack_exists(project, stack, engine, environment):
         create_stack(project, stack, engine, environment)
     folder = state_folder(environment)
     if invocation.verb in CHANGES_STATE and folder is not None:
         release_stale_locks(folder, project.name, short_name(stack))
+        settle_pending(project, invocation.verb, stack, engine, environment)
     if invocation.stack is None:
         invocation = invocation.with_flags("--stack", stack)
     if invocation.verb in TAKES_CONFIG_FILE and not invocation.has("--config-file"):

@@ -77,12 +77,12 @@ def _living_command(lock: Lock) -> str | None:
         pass  # another user's, alive
     proc = Path("/proc") / str(lock.pid)
     try:
-        started = _start_time(proc)
+        started, ended = _start_time(proc), _is_zombie(proc)
         command = (proc / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return None if Path("/proc/self").exists() else "an unknown command"
-    if started > lock.since.timestamp() + CLOCK_SLACK_S:
-        return None  # the pid was given to a process that is younger than the lock
+    if ended or started > lock.since.timestamp() + CLOCK_SLACK_S:
+        return None  # ended but not reaped, or the pid was given to a process that is younger than the lock
     return command or "an unknown command"
 
 
@@ -91,6 +91,10 @@ def _start_time(proc: Path) -> float:
     ticks = int((proc / "stat").read_text().rpartition(")")[2].split()[19])
     boot = next(int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
     return boot + ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _is_zombie(proc: Path) -> bool:
+    return (proc / "stat").read_text().rpartition(")")[2].split()[0] == "Z"
 
 
 def _held_here(lock: Lock, stack: str, command: str) -> str:

@@ -1,0 +1,87 @@
+"""What a killed engine left undone in the state: operations that it had begun and never recorded the end of.
+
+Owns the settling of those on `slipway:local:*` resources alone: there a create is an ensure and a delete works from the
+recorded inputs, so nothing is lost by doing them again. Operations on anything else are left to a person, as Pulumi says.
+"""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infra.engine.find import Engine
+from infra.engine.layout import Project, StopError, say
+from infra.engine.stacks import short_name, state_folder
+
+OURS = "slipway:local:"
+MARK = b'"pending_operations":[{'
+
+Deployment = dict[str, Any]
+
+
+def settle_pending(project: Project, verb: str, stack: str, engine: Engine, environment: Mapping[str, str]) -> None:
+    """Clear the stack's interrupted operations before `verb`, and name them.
+
+    Before a destroy, a resource whose create was interrupted enters the state, so that it is deleted too.
+
+    Raises:
+        StopError: the engine refused the corrected state; it is unchanged then.
+    """
+    if not _any_pending(project, stack, environment):
+        return
+    state = json.loads(_engine(project, engine, environment, "export", stack))
+    settled = settle(state["deployment"], destroy=verb == "destroy")
+    if settled is None:
+        return
+    corrected = project.generated / f"{short_name(stack)}.settled.json"
+    corrected.write_text(json.dumps({**state, "deployment": settled}))
+    try:
+        _engine(project, engine, environment, "import", stack, "--file", str(corrected))
+    finally:
+        corrected.unlink()
+    for operation in state["deployment"]["pending_operations"]:
+        say(f"{_name(operation)} was interrupted while {operation['type']}; it is settled by this {verb}")
+
+
+def settle(deployment: Deployment, *, destroy: bool) -> Deployment | None:
+    """The deployment without its pending operations, or None when one of them is not ours to settle."""
+    pending = deployment.get("pending_operations") or []
+    if not pending or not all(operation["resource"]["type"].startswith(OURS) for operation in pending):
+        return None
+    resources = list(deployment.get("resources", []))
+    if destroy:
+        present = {resource["urn"] for resource in resources}
+        created = [operation["resource"] for operation in pending if operation["type"] == "creating"]
+        resources += [_adopted(resource, replacing=resource["urn"] in present) for resource in created]
+    return {**deployment, "resources": resources, "pending_operations": []}
+
+
+def _adopted(resource: dict[str, Any], *, replacing: bool) -> dict[str, Any]:
+    """The resource as if its create had ended: known by its inputs. One urn twice is allowed for what is to be deleted."""
+    known = {**resource, "id": resource["urn"].rpartition("::")[2], "outputs": resource.get("inputs", {})}
+    return {**known, "delete": True} if replacing else known
+
+
+def _any_pending(project: Project, stack: str, environment: Mapping[str, str]) -> bool:
+    """Looks into the state file, which is what every command can afford."""
+    folder = state_folder(environment)
+    file = (folder or Path()) / "stacks" / project.name / f"{short_name(stack)}.json"
+    try:
+        return folder is not None and MARK in file.read_bytes().replace(b" ", b"").replace(b"\n", b"")
+    except FileNotFoundError:
+        return False
+
+
+def _engine(project: Project, engine: Engine, environment: Mapping[str, str], verb: str, stack: str, *flags: str) -> str:
+    ran = subprocess.run(
+        [engine.path, "stack", verb, "--stack", stack, *flags, "--non-interactive"],
+        cwd=project.root, env=dict(environment), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if ran.returncode != 0:
+        raise StopError(f"the interrupted operations of {stack!r} could not be settled:\n{ran.stderr.strip()}")
+    return ran.stdout
+
+
+def _name(operation: dict[str, Any]) -> str:
+    return "::".join(operation["resource"]["urn"].split("::")[2:])
