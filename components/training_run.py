@@ -98,13 +98,12 @@ class TrainingRun(ComponentResource):
         self.register_outputs({"identity": self.identity, "run_id": self.run_id, "verdict": self.verdict})
 
     def _publish(self, handle: RunHandle, gate: GateSettings) -> None:
-        """Expose the run's results; with `on_failure: fail` a rejected verdict fails whoever needs them."""
+        """Expose the run's results; with `on_failure: fail` a rejected verdict fails the program at its end."""
         self.run_id, self.model_version = handle.run_id, handle.model_version
         self.metrics, self.reasons = handle.metrics, handle.reasons
         self.verdict, self.candidate = handle.verdict, handle.candidate
         if gate.on_failure == "fail":
-            checked = Output.all(handle.verdict, handle.reasons, handle.model_version).apply(_refuse_rejected)
-            self.candidate = Output.all(checked, handle.candidate).apply(lambda both: both[1])
+            Output.all(handle.verdict, handle.reasons, handle.model_version).apply(_refuse_rejected)
 
 
 def _refuse_rejected(result: list[Any]) -> None:

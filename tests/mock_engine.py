@@ -7,6 +7,8 @@ function call: an invoke would need the network in a preview.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -78,6 +80,7 @@ class _Monitor(mocks.MockMonitor):
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
         response = super().RegisterResource(request)
+        _close_loop_of_this_thread()
         if request.type != "pulumi:pulumi:Stack":
             inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=False)
             short = [urn.rsplit("::", 1)[-1] for urn in request.dependencies]
@@ -92,6 +95,14 @@ class _Monitor(mocks.MockMonitor):
                 )
             )
         return response
+
+
+def _close_loop_of_this_thread() -> None:
+    """Close the event loop that the SDK's mock monitor opens in each of its threads and leaves to the collector."""
+    if threading.current_thread() is not threading.main_thread():
+        with contextlib.suppress(RuntimeError):  # it opened none for this request
+            asyncio.get_event_loop().close()
+            asyncio.set_event_loop(None)
 
 
 def run(program: Callable[[], None], *, engine: Engine | None = None, preview: bool = False) -> Engine:
