@@ -1,0 +1,104 @@
+"""Waiting for a job: its log to the user, its end, its failure in words, its time limit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.local.provider.failure import Failure
+from infra.local.provider.http import Unreachable
+from infra.local.provider.job_log import stream
+from infra.local.provider.machine import Work
+from infra.local.provider.ray_client import Ray
+from infra.local.provider.values import Properties
+
+_POLL_S = 0.3
+_LOST_S = 20.0
+_LAST_LINES_S = 5.0
+_TAIL_LINES = 60
+_SLOW_PENDING_S = 15.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a training run: the training itself, or a new judgement."""
+
+    submission_id: str
+    spec_name: str
+    """The file of the spec in the run's folder."""
+    arguments: tuple[str, ...]
+
+    def entrypoint(self, python: str, spec: Path) -> str:
+        """Return the command; `-P` keeps the working directory from shadowing the snapshot."""
+        return shlex.join([python, "-P", "-m", "training", "--spec", str(spec), *self.arguments])
+
+
+async def follow(work: Work, ray: Ray, inputs: Properties, job: Job) -> None:
+    """Wait until a job has done its work, showing its log.
+
+    Raises:
+        Failure: it failed (with the end of its log), ran too long (and was stopped), or its Ray head went away.
+    """
+    log_file = Path(inputs["run_directory"]) / f"{Path(job.spec_name).stem}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = asyncio.create_task(stream(work, ray, job.submission_id, log_file))
+    try:
+        ended = await _until_ended(work, ray, inputs, job)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(log), _LAST_LINES_S)
+        if ended["status"] != "SUCCEEDED":
+            raise Failure(await _failure(ray, inputs, job, ended, log_file))
+    finally:
+        log.cancel()
+        await asyncio.gather(log, return_exceptions=True)
+
+
+async def _until_ended(work: Work, ray: Ray, inputs: Properties, job: Job) -> dict[str, Any]:
+    begin = seen = time.monotonic()
+    warned = False
+    while True:
+        found = None
+        with contextlib.suppress(Unreachable):
+            found = await ray.job(job.submission_id)
+        now = time.monotonic()
+        if found is None:
+            if now - seen > _LOST_S:
+                raise Failure(f"Ray at {ray.url} went away while the training ran: `pulumi up --refresh` heals it")
+        else:
+            seen = now
+            if found["status"] not in ("PENDING", "RUNNING"):
+                return found
+            if found["status"] == "PENDING" and now - begin > _SLOW_PENDING_S and not warned:
+                warned = True
+                await work.warn(f"the job waits for resources: {found.get('message')}")
+            await _refuse_overtime(ray, inputs, job, found)
+            await work.status(f"training: {found['status'].lower()} ... {now - begin:.0f} s")
+        await asyncio.sleep(_POLL_S)
+
+
+async def _refuse_overtime(ray: Ray, inputs: Properties, job: Job, found: dict[str, Any]) -> None:
+    begin = (found.get("start_time") or time.time() * 1000) / 1000
+    if time.time() - begin <= inputs["timeout_s"]:
+        return
+    with contextlib.suppress(Unreachable):
+        await ray.stop_job(job.submission_id)
+    raise Failure(
+        f"the training run {inputs['identity'][:16]} did not end within {inputs['timeout_s']:g} s and was stopped: "
+        "raise slipway:training.timeout, or make the training smaller"
+    )
+
+
+async def _failure(ray: Ray, inputs: Properties, job: Job, ended: dict[str, Any], log_file: Path) -> str:
+    text = str(ended.get("message") or "")
+    with contextlib.suppress(Unreachable):
+        text = await ray.job_log(job.submission_id) or text
+        await asyncio.to_thread(log_file.write_text, text, encoding="utf-8")
+    code = ended.get("driver_exit_code")
+    how = "was stopped" if ended["status"] == "STOPPED" else f"failed{'' if code is None else f' (exit code {code})'}"
+    last = "\n".join(text.splitlines()[-_TAIL_LINES:]) or ended.get("error_type") or "(no log)"
+    return f"the training run {inputs['identity'][:16]} {how}.\nThe end of its log:\n{last}\nlog: {log_file}"
