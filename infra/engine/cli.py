@@ -1,7 +1,7 @@
 """The `./pulumiw` command: own verbs (setup, doctor, env, get), and every verb of Pulumi on this project.
 
-Owns the order of things before the engine runs: dependencies, engine, environment, stack, lock. The engine then replaces
-this process, so that signals and the terminal are its own.
+Owns the order of things before the engine runs: dependencies, engine, environment, stack, lock. The engine then
+replaces this process, so that signals and the terminal are its own.
 """
 
 import os
@@ -34,6 +34,7 @@ usage: ./pulumiw VERB [FLAG...]
   up, preview, refresh, destroy, stack output, ...
                        Pulumi's own verbs (`./pulumiw VERB --help`); the stack is dev unless -s names another
 """
+OWN_VERBS = ("setup", "doctor", "env", "get")
 PLAIN = "--plain"
 
 
@@ -57,7 +58,14 @@ def _run(project: Project, arguments: list[str]) -> int:
     if not plain and (not arguments or arguments[0] in ("help", "-h", "--help")):
         print(USAGE, end="")
         return 0
-    verb, rest = (arguments[0], arguments[1:]) if arguments else ("", [])
+    if not plain and arguments[0] in OWN_VERBS:
+        return _own_verb(project, arguments)
+    engine, environment = _ready(project)
+    return _engine(project, parse(arguments), engine, environment)
+
+
+def _own_verb(project: Project, arguments: list[str]) -> int:
+    verb, rest = arguments[0], arguments[1:]
     if verb == "setup":
         from infra.engine.prepare import setup  # noqa: PLC0415  rarely needed, and slow to import
 
@@ -67,14 +75,12 @@ def _run(project: Project, arguments: list[str]) -> int:
 
         return doctor(project, rest)
     engine, environment = _ready(project)
-    if verb == "env":
-        print(exports(project, environment), end="")
-        return 0
     if verb == "get":
         from infra.engine.outputs import get  # noqa: PLC0415
 
         return get(project, rest, engine, environment)
-    return _engine(project, parse(arguments), engine, environment)
+    print(exports(project, environment), end="")
+    return 0
 
 
 def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
@@ -97,7 +103,7 @@ def _engine(project: Project, invocation: Invocation, engine: Engine, environmen
     if invocation.takes_stack() and not invocation.elsewhere:
         invocation = _for_stack(project, invocation, engine, environment)
     sys.stdout.flush()
-    os.execve(engine.path, [str(engine.path), *invocation.arguments], environment)
+    os.execve(engine.path, [str(engine.path), *invocation.arguments], environment)  # noqa: S606  no shell is the point
 
 
 def _for_stack(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> Invocation:
@@ -134,4 +140,4 @@ def _pass_through(project: Project, arguments: list[str]) -> int:
     engine = engine_for(project)
     if engine is None:
         raise StopError(f"no engine is installed: run {project.root}/pulumiw setup")
-    os.execve(engine.path, [str(engine.path), *arguments], dict(os.environ))
+    os.execve(engine.path, [str(engine.path), *arguments], dict(os.environ))  # noqa: S606  no shell is the point

@@ -1,6 +1,7 @@
 """The project's virtualenv: made, filled from the hash-pinned lock, and stamped with what it was filled from.
 
-Owns `.venv`. A stamp that matches makes a second call cost a millisecond; a changed lock is installed before anything runs.
+Owns `.venv`. A stamp that matches makes a second call cost a millisecond; a changed lock is installed before
+anything runs.
 """
 
 import fcntl
@@ -20,7 +21,7 @@ from infra.engine.versions import UV
 
 STAMP = "slipway-stamp.json"
 COMMAND = "slipway"
-# Without byte code every start of MLflow or Ray is three times slower, and with this variable set nothing is ever compiled.
+# Without byte code every start of MLflow or Ray is three times slower; with this variable set nothing is ever compiled.
 NO_BYTE_CODE = "PYTHONDONTWRITEBYTECODE"
 
 
@@ -39,7 +40,7 @@ def installed_kind(project: Project) -> str | None:
     try:
         stamp = json.loads((project.venv / STAMP).read_text())
         return str(stamp["kind"]) if stamp == stamp_for(project, stamp["kind"]) else None
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -76,7 +77,7 @@ def exclusive(file: Path, holder: str) -> Iterator[None]:
 def _former_kind(project: Project) -> str | None:
     try:
         return str(json.loads((project.venv / STAMP).read_text())["kind"])
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
@@ -106,7 +107,7 @@ def _find_uv(environment: dict[str, str]) -> str:
     uv = tools / "bin" / "uv"
     if not uv.exists():
         say(f"installing uv {UV} into {tools}")
-        failed = "uv could not be installed (on Debian and Ubuntu, Python's venv module is `sudo apt-get install -y python3-venv`)"
+        failed = "uv could not be installed (Debian and Ubuntu need `sudo apt-get install -y python3-venv` for it)"
         _step([sys.executable, "-m", "venv", "--clear", str(tools)], environment, failed)
         _step([str(tools / "bin" / "pip"), "install", "--quiet", f"uv=={UV}"], environment, failed)
     return str(uv)

@@ -111,7 +111,12 @@ def _python() -> Finding:
 def _venv() -> Finding:
     uv = shutil.which("uv")
     met = uv is not None or importlib.util.find_spec("ensurepip") is not None
-    return Finding("python venv", met, uv or ("the venv module" if met else "neither uv nor the venv module"), _packaged("python3-venv"))
+    return Finding(
+        "python venv",
+        met,
+        uv or ("the venv module" if met else "neither uv nor the venv module"),
+        _packaged("python3-venv"),
+    )
 
 
 def _engine(project: Project) -> Finding:
@@ -151,13 +156,16 @@ def _memory() -> Finding:
 
 
 def _shared_memory() -> Finding:
-    place = Path("/dev/shm")  # noqa: S108  Ray's object store lies there, nothing is written here
+    name = "/dev/shm"  # noqa: S108  Ray's object store lies there, nothing is written here
+    place = Path(name)
     if not place.exists():
-        return Finding("/dev/shm", met=sys.platform != "linux", seen="not there", fix="mount -t tmpfs -o size=1g tmpfs /dev/shm")
+        return Finding(
+            name, met=sys.platform != "linux", seen="not there", fix="mount -t tmpfs -o size=1g tmpfs /dev/shm"
+        )
     free = shutil.disk_usage(place).free / GIB
     met = free >= OBJECT_STORE_GIB and os.access(place, os.W_OK)
     fix = "sudo mount -o remount,size=1g /dev/shm (a container: docker run --shm-size=1g)"
-    return Finding("/dev/shm", met, f"{free:.1f} GiB free ({OBJECT_STORE_GIB} needed)", fix)
+    return Finding(name, met, f"{free:.1f} GiB free ({OBJECT_STORE_GIB} needed)", fix)
 
 
 def _ports(project: Project) -> Iterator[Finding]:

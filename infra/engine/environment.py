@@ -32,7 +32,9 @@ def compose(project: Project, engine: Engine, given: Mapping[str, str]) -> dict[
     }
     if "PULUMI_CONFIG_PASSPHRASE" not in given:
         defaults["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(project.generated / "passphrase")
-    if not engine.official:  # built here because the official downloads cannot be reached: fail at once, not by time-out
+    if (
+        not engine.official
+    ):  # built here because the official downloads cannot be reached: fail at once, not by time-out
         defaults["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     for name, value in defaults.items():
         composed.setdefault(name, value)

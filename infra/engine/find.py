@@ -94,7 +94,12 @@ def _ask_version(executable: Path) -> str:
     environment = {**os.environ, "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
         asked = subprocess.run(
-            [executable, "version"], capture_output=True, text=True, env=environment, timeout=VERSION_TIMEOUT_S, check=True
+            [executable, "version"],
+            capture_output=True,
+            text=True,
+            env=environment,
+            timeout=VERSION_TIMEOUT_S,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return ""

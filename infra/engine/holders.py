@@ -1,6 +1,6 @@
 """Who listens on a port: for the doctor's table.
 
-Owns the reading of /proc for that. It asks about loopback and the wildcard address, which is where a clash would come from.
+Owns the reading of /proc for that. It asks about loopback and the wildcard address, where a clash would come from.
 """
 
 import json
@@ -55,7 +55,9 @@ def holder_of(project: Project, port: int) -> Holder:
         return Holder(allowed=True, text="free")
     for pid in _owners(inodes):
         session = int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[3])
-        command = (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        command = (
+            (Path("/proc") / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        )
         if {pid, session} & set(_own_leaders(project)):
             return Holder(allowed=True, text=f"held by this project's environment (pid {pid})")
         return Holder(allowed=False, text=f"held by pid {pid}: {command[:80]}")

@@ -1,7 +1,7 @@
 """Gets an engine onto this machine: by the official installer where it can be reached, else built from go.mod.
 
-Owns the engine folder of the cache. Everything appears there in one rename, under a lock, so that two commands or a kill
-in the middle leave either nothing or a whole engine.
+Owns the engine folder of the cache. Everything appears there in one rename, under a lock, so that two commands or a
+kill in the middle leave either nothing or a whole engine.
 """
 
 import os
@@ -109,8 +109,8 @@ def _build(project: Project) -> None:
     if go is None or parse(go_version(go)) < GO_MINIMUM:
         wanted = ".".join(str(part) for part in GO_MINIMUM)
         raise StopError(
-            f"Pulumi's installer ({INSTALLER}) cannot be reached from here, and building the engine needs Go {wanted} or "
-            f"later, which is {'missing' if go is None else 'version ' + go_version(go)}. Install Go: {GO_INSTALL}"
+            f"Pulumi's installer ({INSTALLER}) cannot be reached from here, and building the engine needs Go {wanted} "
+            f"or later, which is {'missing' if go is None else 'version ' + go_version(go)}. Install Go: {GO_INSTALL}"
         )
     target = built_engine()
     draft = target.parent / f".pulumi.{os.getpid()}"
@@ -118,7 +118,9 @@ def _build(project: Project) -> None:
     say(f"building Pulumi {ENGINE_BUILT} with {go} into {target} (once for this machine; 3 to 5 minutes on 2 cores)")
     flags = f"-s -w -X {VERSION_VARIABLE}={ENGINE_BUILT}"
     try:
-        _watch_build([go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(draft), PACKAGE], project.engine_folder)
+        _watch_build(
+            [go, "build", "-v", "-trimpath", "-ldflags", flags, "-o", str(draft), PACKAGE], project.engine_folder
+        )
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)

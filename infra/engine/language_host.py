@@ -1,9 +1,10 @@
 """The Python language host: what `pulumi-language-python` is, for an engine that was built without it.
 
-Owns the gRPC service by which the engine runs Python programs and Python plugins: it prints its port, runs the program in
-its own process (one interpreter start instead of two) and each plugin in a child. It installs nothing, downloads nothing
-and reports no plugins of its own accord. Used only where the official host is missing.
+Owns the gRPC service by which the engine runs Python programs and Python plugins: it prints its port, runs the program
+in its own process (one interpreter start instead of two) and each plugin in a child. It installs nothing, downloads
+nothing and reports no plugins of its own accord. Used only where the official host is missing.
 """
+# ruff: noqa: N802, ARG002  the service's names and signatures are gRPC's
 
 import os
 import queue
@@ -19,7 +20,7 @@ if __name__ == "__main__":  # started by path: the folder above is the package
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import grpc
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime._grpc_settings import _GRPC_CHANNEL_OPTIONS
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
@@ -30,34 +31,34 @@ from infra.engine.program import run_program, wrong_virtualenv
 RUN_THREADS = 64  # every running plugin holds one
 
 
-class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[misc]  # generated without types
+class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     """LanguageRuntime for Python. `on_main` runs a callable on the main thread, where programs expect to be."""
 
     def __init__(self, engine_address: str, on_main: Callable[[Callable[[], Any]], Any]) -> None:
         self._engine_address = engine_address
         self._on_main = on_main
 
-    def Handshake(self, request: Any, context: Any) -> Any:  # noqa: N802  gRPC names
+    def Handshake(self, request: Any, context: Any) -> Any:
         self._engine_address = request.engine_address or self._engine_address
         return language_pb2.LanguageHandshakeResponse()
 
-    def About(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def About(self, request: Any, context: Any) -> Any:
         return language_pb2.AboutResponse(
             executable=sys.executable,
             version=".".join(str(part) for part in sys.version_info[:3]),
             metadata={"host": "slipway"},
         )
 
-    def GetPluginInfo(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetPluginInfo(self, request: Any, context: Any) -> Any:
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
-    def GetRequiredPackages(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetRequiredPackages(self, request: Any, context: Any) -> Any:
         return language_pb2.GetRequiredPackagesResponse()  # plugins are loaded when a resource asks for one
 
-    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetRequiredPlugins(self, request: Any, context: Any) -> Any:
         return language_pb2.GetRequiredPluginsResponse()
 
-    def GetProgramDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def GetProgramDependencies(self, request: Any, context: Any) -> Any:
         pulumi_packages = [
             language_pb2.DependencyInfo(name=found.name, version=found.version)
             for found in metadata.distributions()
@@ -65,23 +66,23 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):  # type: ignore[m
         ]
         return language_pb2.GetProgramDependenciesResponse(dependencies=pulumi_packages)
 
-    def InstallDependencies(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def InstallDependencies(self, request: Any, context: Any) -> Any:
         note = "dependencies are installed by `./pulumiw setup`\n"
         yield language_pb2.InstallDependenciesResponse(stdout=note.encode())
 
-    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RuntimeOptionsPrompts(self, request: Any, context: Any) -> Any:
         return language_pb2.RuntimeOptionsResponse()
 
-    def Run(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Run(self, request: Any, context: Any) -> Any:
         problem = wrong_virtualenv(request.info)
         if problem:
             return language_pb2.RunResponse(error=problem)
         return self._on_main(lambda: run_program(request, self._engine_address))
 
-    def RunPlugin(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def RunPlugin(self, request: Any, context: Any) -> Any:
         return stream_plugin(request, context)
 
-    def Cancel(self, request: Any, context: Any) -> Any:  # noqa: N802
+    def Cancel(self, request: Any, context: Any) -> Any:
         return empty_pb2.Empty()  # the engine lets resources in flight finish, then ends this process
 
 

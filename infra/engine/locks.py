@@ -63,7 +63,9 @@ def _read(folder: Path) -> list[Lock]:
             continue  # released while we looked
         except (ValueError, KeyError, TypeError) as error:
             # written in one piece: a torn one comes from a machine that went down
-            raise StopError(f"{file} is not a readable lock ({error}). If no `pulumi` runs for this stack, delete it") from error
+            raise StopError(
+                f"{file} is not a readable lock ({error}). If no `pulumi` runs for this stack, delete it"
+            ) from error
     return locks
 
 
@@ -89,7 +91,9 @@ def _living_command(lock: Lock) -> str | None:
 def _start_time(proc: Path) -> float:
     """Seconds since the epoch at which a process started."""
     ticks = int((proc / "stat").read_text().rpartition(")")[2].split()[19])
-    boot = next(int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime"))
+    boot = next(
+        int(line.split()[1]) for line in Path("/proc/stat").read_text().splitlines() if line.startswith("btime")
+    )
     return boot + ticks / os.sysconf("SC_CLK_TCK")
 
 
@@ -101,7 +105,8 @@ def _held_here(lock: Lock, stack: str, command: str) -> str:
     minutes = (datetime.now(UTC) - lock.since).total_seconds() / 60
     return (
         f"the stack {stack!r} is being changed by process {lock.pid} ({command}) of {lock.user}, "
-        f"since {lock.since:%H:%M:%S %Z} ({minutes:.0f} min). Wait until it ends, or stop it with `kill -INT {lock.pid}`"
+        f"since {lock.since:%H:%M:%S %Z} ({minutes:.0f} min). "
+        f"Wait until it ends, or stop it with `kill -INT {lock.pid}`"
     )
 
 

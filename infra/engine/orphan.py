@@ -1,8 +1,8 @@
 """Ends a process when the one that started it is gone.
 
-Owns nothing but that watch. The engine stops its children when it ends by itself; after a `kill -9` of the engine nobody
-does, and a program or a provider would live on beside the next `up`. Standard library only: it runs in a provider's
-interpreter too, whatever that one has installed.
+Owns nothing but that watch. The engine stops its children when it ends by itself; after a `kill -9` of the engine
+nobody does, and a program or a provider would live on beside the next `up`. Standard library only: it runs in a
+provider's interpreter too, whatever that one has installed.
 """
 
 import os

@@ -1,7 +1,8 @@
 """What a killed engine left undone in the state: operations that it had begun and never recorded the end of.
 
-Owns the settling of those on `slipway:local:*` resources alone: there a create is an ensure and a delete works from the
-recorded inputs, so nothing is lost by doing them again. Operations on anything else are left to a person, as Pulumi says.
+Owns the settling of those on `slipway:local:*` resources alone: there a create is an ensure and a delete works from
+the recorded inputs, so nothing is lost by doing them again. Operations on anything else are left to a person, as Pulumi
+says.
 """
 
 import json
@@ -58,7 +59,7 @@ def settle(deployment: Deployment, *, destroy: bool) -> Deployment | None:
 
 
 def _adopted(resource: dict[str, Any], *, replacing: bool) -> dict[str, Any]:
-    """The resource as if its create had ended: known by its inputs. One urn twice is allowed for what is to be deleted."""
+    """The resource as if its create had ended, known by its inputs. A urn may be there twice if one is to be deleted."""
     known = {**resource, "id": resource["urn"].rpartition("::")[2], "outputs": resource.get("inputs", {})}
     return {**known, "delete": True} if replacing else known
 
@@ -73,7 +74,9 @@ def _any_pending(project: Project, stack: str, environment: Mapping[str, str]) -
         return False
 
 
-def _engine(project: Project, engine: Engine, environment: Mapping[str, str], verb: str, stack: str, *flags: str) -> str:
+def _engine(
+    project: Project, engine: Engine, environment: Mapping[str, str], verb: str, stack: str, *flags: str
+) -> str:
     ran = subprocess.run(
         [engine.path, "stack", verb, "--stack", stack, *flags, "--non-interactive"],
         cwd=project.root, env=dict(environment), capture_output=True, text=True, check=False,

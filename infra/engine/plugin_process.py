@@ -8,7 +8,7 @@ import queue
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -32,7 +32,8 @@ def plugin_python(info: Any) -> str:
     python = folder / "bin" / "python"
     if not python.exists():
         raise FileNotFoundError(
-            f"{info.root_directory}/PulumiPlugin.yaml names the virtualenv {folder}, which has no bin/python: run `./pulumiw setup`"
+            f"{info.root_directory}/PulumiPlugin.yaml names the virtualenv {folder}, which has no bin/python: "
+            "run `./pulumiw setup`"
         )
     return str(python)
 
@@ -54,21 +55,26 @@ def stream_plugin(request: Any, context: Any) -> Iterator[Any]:
     )
     context.add_callback(lambda: threading.Thread(target=_end, args=(child,), daemon=True).start())
     messages: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    readers = [_reader(child.stdout, "stdout", messages), _reader(child.stderr, "stderr", messages)]
+    readers = [
+        _reader(child.stdout, lambda chunk: language_pb2.RunPluginResponse(stdout=chunk), messages),
+        _reader(child.stderr, lambda chunk: language_pb2.RunPluginResponse(stderr=chunk), messages),
+    ]
     for _ in readers:
         while (message := messages.get()) is not None:
             yield message
     yield language_pb2.RunPluginResponse(exitcode=child.wait())
 
 
-def _reader(stream: IO[bytes] | None, field: str, messages: "queue.SimpleQueue[Any]") -> threading.Thread:
+def _reader(
+    stream: IO[bytes] | None, wrap: Callable[[bytes], Any], messages: "queue.SimpleQueue[Any]"
+) -> threading.Thread:
     def read() -> None:
         assert stream is not None  # noqa: S101  opened as a pipe above
         while chunk := os.read(stream.fileno(), CHUNK):
-            messages.put(language_pb2.RunPluginResponse(**{field: chunk}))
+            messages.put(wrap(chunk))
         messages.put(None)
 
-    thread = threading.Thread(target=read, name=f"plugin-{field}", daemon=True)
+    thread = threading.Thread(target=read, name="plugin-output", daemon=True)
     thread.start()
     return thread
 

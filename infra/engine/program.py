@@ -1,7 +1,7 @@
 """Runs one Pulumi program inside the language host.
 
-Owns what a program sees (its folder, config, root directory) and how its failure is told: an exception becomes one engine
-error with the program's own traceback, without the host's frames. It must not know the engine's other calls.
+Owns what a program sees (its folder, config, root directory) and how its failure is told: an exception becomes one
+engine error with the program's own traceback, without the host's frames. It must not know the engine's other calls.
 """
 
 import asyncio
@@ -126,5 +126,3 @@ def _close(loop: asyncio.AbstractEventLoop) -> None:
     loop.close()
     sys.stdout.flush()
     sys.stderr.flush()
-
-

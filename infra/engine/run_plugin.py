@@ -14,11 +14,12 @@ ENGINE_FOLDER = str(Path(__file__).resolve().parent)
 
 def main(argv: list[str]) -> None:
     parent, folder, arguments = int(argv[1]), argv[2], argv[3:]
-    from orphan import end_with_parent  # noqa: PLC0415  found beside this file, whose folder leaves sys.path below
+    # found beside this file, whose folder leaves sys.path below
+    from orphan import end_with_parent  # type: ignore[import-not-found]  # noqa: PLC0415
 
     end_with_parent(parent)
-    # The engine interrupts the language host's whole process group at the end; a plugin is ended by its host. A handler,
-    # not SIG_IGN, since that would be inherited by every process that the plugin starts.
+    # The engine interrupts the language host's whole process group at the end; a plugin is ended by its host. A
+    # handler, not SIG_IGN, since that would be inherited by every process that the plugin starts.
     signal.signal(signal.SIGINT, lambda _number, _frame: None)
     sys.path[:] = [entry for entry in sys.path if entry != ENGINE_FOLDER]
     sys.argv[:] = [folder, *arguments]

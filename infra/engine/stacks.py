@@ -1,7 +1,7 @@
 """A stack's state and its config file, as this project keeps them.
 
 Owns three things. A stack comes to be when its Pulumi.NAME.yaml exists. The engine reads a copy of that file under
-.slipway/config, because it writes an encryption salt into the file it reads, and the committed one must stay as committed.
+.slipway/config, because it writes an encryption salt into the file it reads, and the committed one must stay as it is.
 And which stack is meant when none is named.
 """
 

@@ -1,4 +1,4 @@
-"""A small clone of this project for tests of the engine folder: the real `pulumiw` and engine, a tiny program and provider.
+"""A small clone of this project for tests of the engine folder: real `pulumiw` and engine, a tiny program and provider.
 
 Owns its folder only; nothing of the developer's own stacks, state or selection is touched (PULUMI_HOME lies inside).
 """

@@ -1,0 +1,73 @@
+# The project's targets. Each works alone and first on a fresh clone; what is missing is installed or named.
+STACK ?= dev
+
+SLIPWAY := .venv/bin/slipway
+COMPILE := uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links
+PYTEST := .venv/bin/python -m pytest
+# seconds since the recipe began, for the phases of `make test`
+TIMED := phase() { printf '\n== %s\n' "$$1"; s=$$(date +%s); shift; "$$@" || exit $$?; printf '== %s s\n' $$(($$(date +%s) - s)); }
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up status down preview check test test-cluster test-chaos bench lock fmt
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what environments need
+	./pulumiw setup
+
+up: ## bring the environment up (STACK=dev), then one prediction
+	./pulumiw up -s $(STACK)
+	$(SLIPWAY) status -s $(STACK)
+	$(SLIPWAY) predict -s $(STACK)
+
+status: ## what runs, and how it is
+	@./pulumiw setup >/dev/null
+	@$(SLIPWAY) status -s $(STACK)
+
+preview: ## what `make up` would change
+	./pulumiw preview -s $(STACK)
+
+down: ## take the environment down; destroy names what it keeps
+	./pulumiw destroy -s $(STACK)
+
+check: ## format, lint, types and the fast tests
+	@./pulumiw setup --dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	$(PYTEST) -q tests/unit tests/components tests/programs
+
+test: ## everything that proves the project, on this machine
+	@$(TIMED); \
+	phase "setup" ./pulumiw setup --dev; \
+	phase "check: format, lint, types, fast tests" $(MAKE) --no-print-directory check; \
+	phase "training" $(PYTEST) -q tests/training; \
+	phase "serving" $(PYTEST) -q tests/serving; \
+	phase "stacks" $(PYTEST) -q tests/stacks
+
+test-cluster: ## the tests that need a Kubernetes node
+	@$(call tier,cluster)
+
+test-chaos: ## the tests that kill, fill and cut
+	@$(call tier,chaos)
+
+bench: ## the figures of the README
+	@if ! [ -f benchmarks/__main__.py ]; then echo "bench: there is no benchmarks/__main__.py yet" >&2; exit 2; fi
+	@./pulumiw setup --dev
+	.venv/bin/python -m benchmarks
+
+lock: ## make the hash-pinned locks anew from requirements/*.in
+	$(COMPILE) -o requirements/runtime.txt requirements/runtime.in
+	$(COMPILE) -o requirements/dev.txt requirements/dev.in
+
+fmt: ## format, and fix what the linter can fix
+	@./pulumiw setup --dev
+	.venv/bin/ruff format .
+	.venv/bin/ruff check --fix .
+
+define tier
+if ! ls tests/$(1)/test_*.py >/dev/null 2>&1; then echo "test-$(1): there are no tests in tests/$(1) yet" >&2; exit 2; fi; \
+./pulumiw setup --dev && $(PYTEST) -q tests/$(1)
+endef
