@@ -128,7 +128,7 @@ class TabularModel:
         """Return float32 [rows, features] from one array per column; extra columns are ignored.
 
         Missing is NaN or None, in a categorical column also "" (or empty bytes); a category that training never saw
-        counts as missing.
+        counts as missing, and so does an optional column that is not given.
 
         Raises:
             ValueError: no such column, columns of different length, a value that is no number, or one beyond float32.
@@ -179,15 +179,17 @@ def _lookup(column: Column) -> Lookup:
 
 def encode(features: Features, columns: Mapping[str, Values], by_column: Sequence[Lookup | None]) -> Matrix:
     """Do what `TabularModel.encode` says, for features that have no model yet."""
-    missing = [name for name in features.names if name not in columns]
-    if missing:
-        raise ValueError(f"columns {missing} are missing; the model needs {features.names}")
-    rows = len(columns[features.columns[0].name]) if features.columns else 0
-    matrix = np.empty((rows, len(features.columns)), dtype=np.float32)
+    absent = [column.name for column in features.columns if column.name not in columns and not column.optional]
+    if absent:
+        raise ValueError(f"columns {absent} are missing; the model needs {features.names}")
+    rows = max((len(columns[name]) for name in features.names if name in columns), default=0)
+    matrix = np.full((rows, len(features.columns)), np.nan, dtype=np.float32)
     for position, (column, lookup) in enumerate(zip(features.columns, by_column, strict=True)):
-        values = columns[column.name]
+        values = columns.get(column.name)
+        if values is None:
+            continue
         if len(values) != rows:
-            raise ValueError(f"column {column.name!r} has {len(values)} rows, {features.columns[0].name!r} has {rows}")
+            raise ValueError(f"column {column.name!r} has {len(values)} rows, another one {rows}")
         matrix[:, position] = _numbers(column, values) if lookup is None else _codes(column, values, lookup)
     if np.isinf(matrix).any():
         wrong = [name for position, name in enumerate(features.names) if np.isinf(matrix[:, position]).any()]

@@ -1,0 +1,62 @@
+"""`python -m training --spec FILE [--regate]`: the command that a runtime submits as a job.
+
+It owns the process: environment, signals, exit status.  What a training run is stands in `training.job`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from training import spec
+from training.console import Refused, say
+from training.entrypoint import EntrypointFailed
+
+_ENVIRONMENT = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # these lines are read in a log
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # the default waits four minutes for a server that is gone
+}
+
+
+def main() -> int:
+    """Run the job and return the exit status; what went wrong is the end of what it prints."""
+    parser = argparse.ArgumentParser(
+        prog="python -m training", description="train, evaluate, gate and register a model"
+    )
+    parser.add_argument("--spec", type=Path, required=True, help="the run spec, a JSON file")
+    parser.add_argument("--regate", action="store_true", help="judge the finished run again; nothing is trained")
+    arguments = parser.parse_args()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    try:
+        given = spec.read(arguments.spec)
+        from training import job  # noqa: PLC0415  imports MLflow, which reads the environment above
+
+        signal.signal(signal.SIGTERM, _stop)
+        job.regate(given) if arguments.regate else job.ensure(given)
+    except Refused as refused:
+        say("refused", str(refused))
+        return 1
+    except EntrypointFailed as failed:
+        say("failed", f"{failed}\n{failed.report}")
+        return 1
+    return 0
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
+    from training.job import Stopped  # noqa: PLC0415
+
+    raise Stopped
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)  # Ray and MLflow take seconds to wind down, and everything is written

@@ -1,0 +1,62 @@
+"""Where a model comes from: the digests of what really runs, and the tags that say so on run and version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from training.console import Refused
+from training.identity import PARTS, code_digest, file_digest, identity
+from training.spec import RunSpec
+
+ROOT = Path(__file__).parents[1]
+"""The folder that this package was imported from: the snapshot on a laptop, the image on a cluster."""
+
+_LONGEST_TAG = 500
+
+
+def verify(spec: RunSpec, root: Path = ROOT) -> None:
+    """Check that the code and lock that run are the ones the identity was made of.
+
+    Raises:
+        Refused: a file is missing or differs, or the identity is not that of its parts.
+    """
+    parts = spec.identity_parts
+    try:
+        found = {"code": code_digest(root, spec.code.files), "lock": file_digest(root / spec.code.lock)}
+    except FileNotFoundError as error:
+        raise Refused(f"{root} does not hold {error.filename}, which the stack wants to run: {_cure(root)}") from error
+    for part, digest in found.items():
+        if digest != parts[part]:
+            raise Refused(f"{root} holds {part} {digest[:12]}, the stack wants {parts[part][:12]}: {_cure(root)}")
+    if identity(parts) != spec.identity:
+        raise Refused(f"the identity {spec.identity[:12]} is not that of its parts: run `up` again")
+
+
+def _cure(root: Path) -> str:
+    if (root / ".git").exists():
+        return "a file changed since `up` looked; run it again"
+    return "run `up` again, which takes a new snapshot; an image must be built from the same commit"
+
+
+def tags(spec: RunSpec) -> dict[str, str]:
+    """Return the tags of the run; the stack is only the first that asked for this identity."""
+    found = {
+        "slipway.identity": spec.identity,
+        "slipway.project": spec.project,
+        "slipway.stack": spec.stack,
+        "mlflow.source.name": spec.training.entrypoint,
+        "mlflow.source.type": "JOB",
+    }
+    found |= {f"slipway.identity.{part}": spec.identity_parts[part][:_LONGEST_TAG] for part in PARTS}
+    if spec.lineage.commit:
+        found["mlflow.source.git.commit"] = spec.lineage.commit
+    if spec.lineage.dirty is not None:
+        found["slipway.git.dirty"] = str(spec.lineage.dirty).lower()
+    return found
+
+
+def version_tags(spec: RunSpec) -> dict[str, str]:
+    """Return what a model version repeats of its run's tags, so that the registry alone answers where it is from."""
+    wanted = ("slipway.identity", "mlflow.source.git.commit", "slipway.git.dirty", "slipway.stack")
+    digests = {f"slipway.identity.{part}" for part in ("code", "lock", "data")}
+    return {name: value for name, value in tags(spec).items() if name in wanted or name in digests}
