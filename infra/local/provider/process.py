@@ -67,7 +67,8 @@ class ProcessType(ResourceType):
 
     def difference(self, old: Properties, new: Properties) -> Difference:
         """Everything is updated in place, except for the name, under which it is recorded."""
-        return difference(self.rules, old, new, replacing=["name"], delete_first=True)
+        drift = [] if old.get("running") is True else ["running"]
+        return difference(set(self.rules) - {"running"}, old, new, replacing=["name"], drift=drift, delete_first=True)
 
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """Another process has another pid; an update without a restart keeps it."""

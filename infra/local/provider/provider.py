@@ -134,7 +134,8 @@ class LocalProvider(engine.Provider):
             await asyncio.gather(running, cancelled, return_exceptions=True)
 
 
-def _type(token: str) -> ResourceType:
+def _type(qualified: str) -> ResourceType:
+    token = qualified.rpartition("$")[2]  # the types of the parents come first
     if token not in TYPES:
         raise Failure(f"the slipway provider has no type {token}; it has {', '.join(TYPES)}")
     return TYPES[token]

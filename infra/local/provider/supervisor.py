@@ -57,11 +57,15 @@ async def start(
         pid = _spawn(records, record.name, lock, log, {**environment(os.environ), **own}, folder)
     finally:
         os.close(log)
-    while exit_code(pid) is None:
+    ended = False
+    while True:
         written = records.load(record.name)
         if written and written.pid == pid:
             return written
+        if ended:
+            break
         await asyncio.sleep(_POLL_S)
+        ended = _has_ended(pid)
     raise Failure(f"{record.name} could not be started:\n{tail(record.log_file)}\nlog: {record.log_file}")
 
 
@@ -96,6 +100,11 @@ def exit_code(pid: int) -> int | None:
     except ChildProcessError:
         return None
     return os.waitstatus_to_exitcode(status) if ended else None
+
+
+def _has_ended(pid: int) -> bool:
+    """Tell whether a child has ended, leaving its exit code for `exit_code`."""
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
 
 
 def environment(surrounding: Mapping[str, str]) -> dict[str, str]:
