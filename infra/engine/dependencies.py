@@ -30,9 +30,12 @@ def lock_file(project: Project, kind: str) -> Path:
 
 
 def stamp_for(project: Project, kind: str) -> dict[str, str]:
-    """What a virtualenv filled now from the lock `runtime` or `dev` would be stamped with."""
+    """What a virtualenv filled now from the lock `runtime` or `dev` would be stamped with.
+
+    The folder is that of the clone it was made in: a virtualenv cannot be moved, but another clone may link to it.
+    """
     digest = hashlib.sha256(lock_file(project, kind).read_bytes()).hexdigest()
-    return {"kind": kind, "lock": digest, "root": str(project.root)}
+    return {"kind": kind, "lock": digest, "root": str(project.venv.resolve().parent)}
 
 
 def installed_kind(project: Project) -> str | None:
@@ -54,6 +57,11 @@ def install(project: Project, *, dev: bool) -> None:
     Raises:
         StopError: a step failed; its output was shown.
     """
+    if project.venv.is_symlink():
+        owner = project.venv.resolve().parent
+        raise StopError(
+            f"{project.venv} is a link, and {owner} holds another lock's packages: run ./pulumiw setup there"
+        )
     project.generated.mkdir(mode=0o700, exist_ok=True)
     with exclusive(project.generated / "setup.lock", "another setup of this clone"):
         if is_ready(project, dev=dev):

@@ -26,7 +26,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from infra.engine.orphan import end_with_parent
 from infra.engine.plugin_process import stream_plugin
-from infra.engine.program import run_program, wrong_virtualenv
+from infra.engine.program import run_program
 
 RUN_THREADS = 64  # every running plugin holds one
 
@@ -74,9 +74,6 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return language_pb2.RuntimeOptionsResponse()
 
     def Run(self, request: Any, context: Any) -> Any:
-        problem = wrong_virtualenv(request.info)
-        if problem:
-            return language_pb2.RunResponse(error=problem)
         return self._on_main(lambda: run_program(request, self._engine_address))
 
     def RunPlugin(self, request: Any, context: Any) -> Any:

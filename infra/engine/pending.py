@@ -59,7 +59,7 @@ def settle(deployment: Deployment, *, destroy: bool) -> Deployment | None:
 
 
 def _adopted(resource: dict[str, Any], *, replacing: bool) -> dict[str, Any]:
-    """The resource as if its create had ended, known by its inputs. A urn may be there twice if one is to be deleted."""
+    """The resource as if its create had ended, known by its inputs. A urn may be there twice, one to be deleted."""
     known = {**resource, "id": resource["urn"].rpartition("::")[2], "outputs": resource.get("inputs", {})}
     return {**known, "delete": True} if replacing else known
 

@@ -23,7 +23,8 @@ from pulumi.runtime.proto import language_pb2
 # Every resource waits in a thread for its RPC; the engine's own degree of parallelism limits the work.
 THREADS_PER_PARALLEL = 4
 MOST_THREADS = 512
-HIDDEN_FRAMES = (str(Path(__file__).resolve().parent), str(Path(pulumi.__file__).parent), "<frozen ", runpy.__file__)
+HOST_FOLDERS = [Path(file).resolve().parent for file in (__file__, pulumi.__file__, asyncio.__file__)]
+HIDDEN_FRAMES = (*(str(folder) for folder in HOST_FOLDERS), "<frozen ", runpy.__file__)
 
 
 def wrong_virtualenv(info: Any) -> str | None:
@@ -55,6 +56,10 @@ def run_program(request: Any, engine_address: str) -> Any:
         organization=request.organization or "organization",
     )
     set_all_config(dict(request.config), list(request.configSecretKeys))
+    problem = wrong_virtualenv(request.info)
+    if problem:
+        pulumi.log.error(problem)
+        return language_pb2.RunResponse(bail=True)
     folder = Path(request.info.program_directory or request.pwd)
     os.chdir(folder)
     program = str(folder / (request.info.entry_point or "."))

@@ -84,6 +84,8 @@ from pulumi.provider.experimental.server import main
 FOLDER = Path(__file__).resolve().parent.parent
 
 class Held(rpc.Provider):
+    cancelled = False
+
     async def check_config(self, request):
         return rpc.CheckResponse(inputs=request.new_inputs)
 
@@ -103,7 +105,7 @@ class Held(rpc.Provider):
         with (FOLDER / "creates").open("a") as log:
             log.write("create\\n")
         (FOLDER / "provider.pid").write_text(str(os.getpid()))
-        while (FOLDER / "hold-create").exists():
+        while (FOLDER / "hold-create").exists() and not self.cancelled:
             await asyncio.sleep(0.05)
         return rpc.CreateResponse(resource_id="held", properties=request.properties)
 
@@ -117,8 +119,7 @@ class Held(rpc.Provider):
         return None
 
     async def cancel(self):
-        (FOLDER / "cancelled").touch()
-        (FOLDER / "hold-create").unlink(missing_ok=True)
+        self.cancelled = True
 
 if __name__ == "__main__":
     print("said by the provider", file=sys.stderr)

@@ -1,7 +1,6 @@
 """The real engine and language host on a tiny project: what a user sees of `./pulumiw`."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -60,7 +59,7 @@ def test_a_changed_stack_file_is_seen_at_once(clone: Clone) -> None:
 def test_a_program_that_raises_is_told_with_its_own_traceback_only(clone: Clone) -> None:
     (clone.root / "Pulumi.dev.yaml").write_text(STACK + "  tiny:broken: true\n")
     try:
-        said = clone.run("up", status=255)
+        said = clone.run("up", status=1)
     finally:
         (clone.root / "Pulumi.dev.yaml").write_text(STACK)
     assert "LookupError: no such size" in said
@@ -72,7 +71,7 @@ def test_a_program_that_raises_is_told_with_its_own_traceback_only(clone: Clone)
 def test_get_prints_one_leaf(clone: Clone) -> None:
     assert clone.run("get", "serving.url", "-s", "dev") == "http://127.0.0.1:1\n"
     assert clone.run("get", "serving.sizes.1") == "2\n"
-    assert "serving.url, serving.sizes.0" in clone.run("get", "serving.uri", status=1)
+    assert "serving.sizes.1, serving.url" in clone.run("get", "serving.uri", status=1)
 
 
 def test_a_secret_output_is_shown_only_when_asked_for(clone: Clone) -> None:
@@ -137,7 +136,7 @@ def test_a_virtualenv_that_is_not_the_host_s_is_refused_by_name(tmp_path: Path) 
     clone = make_clone(tmp_path / "project")
     project = clone.root / "Pulumi.yaml"
     project.write_text(project.read_text().replace("virtualenv: .venv", "virtualenv: other"))
-    assert f"virtualenv {clone.root}/other" in clone.run("up", status=255)
+    assert f"virtualenv {clone.root}/other" in clone.run("up", status=1)
 
 
 def test_a_folder_with_spaces_works(tmp_path: Path) -> None:
@@ -145,4 +144,3 @@ def test_a_folder_with_spaces_works(tmp_path: Path) -> None:
     assert "+ 3 created" in clone.run("up")
     assert "- 3 deleted" in clone.run("destroy")
     assert clone.resources() == []
-    assert os.listdir(clone.root / ".slipway" / "state" / ".pulumi" / "stacks" / "tiny")

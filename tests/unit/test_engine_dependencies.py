@@ -55,6 +55,20 @@ def test_a_moved_clone_is_noticed(project: Project, tmp_path: Path) -> None:
     assert not is_ready(Project(moved), dev=False)
 
 
+def test_a_linked_virtualenv_serves_a_clone_with_the_same_lock_and_is_never_changed(
+    project: Project, tmp_path: Path
+) -> None:
+    stamp(project, "dev")
+    other = Project(tmp_path / "other")
+    shutil.copytree(project.root / "requirements", other.root / "requirements")
+    other.venv.symlink_to(project.venv)
+    assert is_ready(other, dev=True)
+    (other.root / "requirements" / "dev.txt").write_text("# other\n")
+    assert not is_ready(other, dev=True)
+    with pytest.raises(StopError, match="is a link"):
+        install(other, dev=True)
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"kind": "none"}'])
 def test_a_damaged_stamp_is_none(project: Project, content: str) -> None:
     (project.venv / STAMP).write_text(content)
