@@ -19,7 +19,9 @@ from training.entrypoint import EntrypointFailed
 
 _ENVIRONMENT = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # these lines are read in a log
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # what is printed is read in a log
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # the default waits four minutes for a server that is gone
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 from mlflow.pyfunc.model import PythonModel
 
 
@@ -13,5 +14,5 @@ class ForeignPyfunc(PythonModel):
     def __init__(self, model: Any) -> None:
         self.model = model
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  MLflow's signature
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002  MLflow's signature
         return self.model.predict(model_input)

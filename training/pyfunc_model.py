@@ -23,7 +23,7 @@ class TabularPyfunc(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         self.model = TabularModel.read(Path(context.artifacts["tabular"]))
 
-    def predict(self, context: Any, model_input: Any, params: Any = None) -> Any:  # noqa: ARG002  MLflow's signature
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:  # noqa: ARG002  MLflow's signature
         given = [name for name in self.model.features.names if name in model_input]
         return self.model.predict({name: _values(model_input[name]) for name in given})
 
