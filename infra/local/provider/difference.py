@@ -6,7 +6,7 @@ Pure.  State holds the inputs as they were (every operation echoes them), so com
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulumi.provider.experimental.provider import DiffResponse, PropertyDiff, PropertyDiffKind
@@ -31,15 +31,24 @@ class Difference:
     """Outputs that differ from what they should be, such as `running`."""
     delete_first: bool = False
 
+    @property
+    def names(self) -> frozenset[str]:
+        """The top-level names of everything that changed."""
+        return frozenset(_top(path) for path in self.paths) | self.drift
+
+    def without(self, names: Iterable[str]) -> Difference:
+        """Return the difference without the top-level `names`."""
+        hidden = set(names)
+        return replace(self, paths={path: kind for path, kind in self.paths.items() if _top(path) not in hidden})
+
     def response(self) -> DiffResponse:
         """Return the engine's form; `changes` is always definite."""
-        names = sorted({_top(path) for path in self.paths} | self.drift)
         detailed = {path: self._detail(path, kind) for path, kind in self.paths.items()}
         detailed |= {name: PropertyDiff(PropertyDiffKind.UPDATE, input_diff=False) for name in self.drift}
         return DiffResponse(
-            changes=bool(names),
+            changes=bool(self.names),
             replaces=sorted(self.replaces),
-            diffs=names,
+            diffs=sorted(self.names),
             detailed_diff=detailed,
             delete_before_replace=self.delete_first,
         )

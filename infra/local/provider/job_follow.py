@@ -12,14 +12,13 @@ from typing import Any
 
 from infra.local.provider.failure import Failure
 from infra.local.provider.http import Unreachable
-from infra.local.provider.job_log import stream
+from infra.local.provider.job_log import JobLog
 from infra.local.provider.machine import Work
 from infra.local.provider.ray_client import Ray
 from infra.local.provider.values import Properties
 
 _POLL_S = 0.3
 _LOST_S = 20.0
-_LAST_LINES_S = 5.0
 _TAIL_LINES = 60
 _SLOW_PENDING_S = 15.0
 
@@ -46,16 +45,14 @@ async def follow(work: Work, ray: Ray, inputs: Properties, job: Job) -> None:
     """
     log_file = Path(inputs["run_directory"]) / f"{Path(job.spec_name).stem}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = asyncio.create_task(stream(work, ray, job.submission_id, log_file))
+    log = JobLog(work, ray, job.submission_id, log_file)
     try:
         ended = await _until_ended(work, ray, inputs, job)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(log), _LAST_LINES_S)
-        if ended["status"] != "SUCCEEDED":
-            raise Failure(await _failure(ray, inputs, job, ended, log_file))
+        text = await log.finish()
     finally:
-        log.cancel()
-        await asyncio.gather(log, return_exceptions=True)
+        await log.stop()
+    if ended["status"] != "SUCCEEDED":
+        raise Failure(_failure(inputs, ended, text, log_file))
 
 
 async def _until_ended(work: Work, ray: Ray, inputs: Properties, job: Job) -> dict[str, Any]:
@@ -93,11 +90,8 @@ async def _refuse_overtime(ray: Ray, inputs: Properties, job: Job, found: dict[s
     )
 
 
-async def _failure(ray: Ray, inputs: Properties, job: Job, ended: dict[str, Any], log_file: Path) -> str:
-    text = str(ended.get("message") or "")
-    with contextlib.suppress(Unreachable):
-        text = await ray.job_log(job.submission_id) or text
-        await asyncio.to_thread(log_file.write_text, text, encoding="utf-8")
+def _failure(inputs: Properties, ended: dict[str, Any], text: str, log_file: Path) -> str:
+    text = text or str(ended.get("message") or "")
     code = ended.get("driver_exit_code")
     how = "was stopped" if ended["status"] == "STOPPED" else f"failed{'' if code is None else f' (exit code {code})'}"
     last = "\n".join(text.splitlines()[-_TAIL_LINES:]) or ended.get("error_type") or "(no log)"

@@ -21,7 +21,7 @@ class Lines:
         self._position = 0
         self._rest = ""
 
-    def reconnected(self) -> None:
+    def restart(self) -> None:
         """The next piece is the beginning of the text again."""
         self._position = 0
 
@@ -39,26 +39,47 @@ class Lines:
         return [rest] if rest else []
 
 
-async def stream(work: Work, ray: Ray, submission_id: str, copy: Path) -> None:
-    """Follow the log of a job until it ends; lines go to the user and into the file `copy`."""
-    lines, number = Lines(), new_stream()
-    while True:
-        lines.reconnected()
+class JobLog:
+    """Follows the log of one job while it runs."""
+
+    def __init__(self, work: Work, ray: Ray, submission_id: str, copy: Path) -> None:
+        self._work, self._ray, self._id, self._copy = work, ray, submission_id, copy
+        self._lines, self._stream = Lines(), new_stream()
+        self._following = asyncio.create_task(self._follow())
+
+    async def finish(self) -> str:
+        """Tell what is left once the job is over, and return the whole log; empty when Ray does not say."""
+        await self.stop()
         try:
-            async for piece in ray.follow_log(submission_id):
-                await _tell(work, lines.take(piece), number, copy)
-            break
+            text = await self._ray.job_log(self._id)
         except Unreachable:
-            await asyncio.sleep(_RETRY_S)
-    await _tell(work, lines.end(), number, copy)
+            return ""
+        self._lines.restart()
+        await self._tell([*self._lines.take(text), *self._lines.end()])
+        return text
 
+    async def stop(self) -> None:
+        """Stop following; the job goes on."""
+        self._following.cancel()
+        await asyncio.gather(self._following, return_exceptions=True)
 
-async def _tell(work: Work, lines: list[str], number: int, copy: Path) -> None:
-    if not lines:
-        return
-    text = "\n".join(lines) + "\n"
-    await asyncio.to_thread(_append, copy, text)
-    await work.say(text, stream=number)
+    async def _follow(self) -> None:
+        while True:
+            self._lines.restart()
+            try:
+                async for piece in self._ray.follow_log(self._id):
+                    await self._tell(self._lines.take(piece))
+            except Unreachable:
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
+
+    async def _tell(self, lines: list[str]) -> None:
+        if not lines:
+            return
+        text = "\n".join(lines) + "\n"
+        await asyncio.to_thread(_append, self._copy, text)
+        await self._work.say(text, stream=self._stream)
 
 
 def _append(copy: Path, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from urllib.parse import urlsplit
 from infra.local.provider.engine_log import EngineLog
 from infra.local.provider.http import Http
 from infra.local.provider.records import Records
+
+_STATUS_EVERY_S = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +46,7 @@ class Machine:
         self.http = Http()
         self.records = Records(settings.state_directory / "records")
         self._serve_locks: dict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._told: dict[str, float] = {}
         self._background: set[asyncio.Task[None]] = set()
 
     def serve_lock(self, url: str) -> asyncio.Lock:
@@ -51,6 +55,14 @@ class Machine:
         Each PUT states the whole configuration, so that an early and a late one must not change places.
         """
         return self._serve_locks[urlsplit(url).netloc]
+
+    def may_tell(self, urn: str) -> bool:
+        """Tell whether a status about a resource is due: one a second is what a person can read."""
+        now = time.monotonic()
+        due = now - self._told.get(urn, -_STATUS_EVERY_S) >= _STATUS_EVERY_S
+        if due:
+            self._told[urn] = now
+        return due
 
     def in_background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run something that no resource waits for."""
@@ -81,4 +93,6 @@ class Work:
         await self.machine.log.warning(self.urn, message)
 
     async def status(self, message: str) -> None:
-        await self.machine.log.status(self.urn, message)
+        """Show what is being waited for; call it as often as you like."""
+        if self.machine.may_tell(self.urn):
+            await self.machine.log.status(self.urn, message)

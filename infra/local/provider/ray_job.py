@@ -28,6 +28,9 @@ from training.identity import digest_of
 
 _RESULTS = ("run_id", "model_version", "verdict", "metrics", "reasons", "candidate")
 _SHORT = 16
+_CAUSES = {"identity", "gate"}
+_FOLLOWING = {"spec", "code", "run_directory"}
+"""Inputs that change whenever a cause does; a preview that listed them would bury the cause."""
 
 
 def _is_code(value: Any) -> bool:
@@ -63,9 +66,9 @@ class RayJobType(ResourceType):
         """Only another identity is another run; a run that is awaited, or that failed unseen, is drift."""
         status = old.get("status")
         awaited = status == "failed" or (status == "running" and new.get("wait") is True)
-        return difference(
-            self.rules, old, new, replacing=["identity", "identity_parts"], drift=["status"] if awaited else ()
-        )
+        drift = ["status"] if awaited else []
+        found = difference(self.rules, old, new, replacing=["identity", "identity_parts"], drift=drift)
+        return found.without(_FOLLOWING) if found.names & _CAUSES else found
 
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """A run that will be made, awaited or gated again has results that are not known."""

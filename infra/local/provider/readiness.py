@@ -18,7 +18,6 @@ Check = dict[str, Any]
 _POLL_S = 0.1
 _REQUEST_S = 15.0
 """The first request to a fresh service may create its database."""
-_STATUS_EVERY_S = 1.0
 
 
 def name_of(check: Check) -> str:
@@ -69,20 +68,18 @@ async def wait_until_ready(
         checks: what must hold.
         timeout_s: seconds in all.
         lives: whether the process is still there; waiting ends when it is not.
-        progress: told every second what is being waited for.
+        progress: told again and again what is being waited for.
 
     Returns:
         None when ready, else what the unmet check saw last.
     """
-    begin = told = time.monotonic()
+    begin = time.monotonic()
     for check in checks:
         while (seen := await answers(http, check)) is not None:
             now = time.monotonic()
             if not lives() or now - begin > timeout_s:
                 return f"{name_of(check)}: {seen}"
-            if now - told >= _STATUS_EVERY_S:
-                told = now
-                await progress(f"waiting for {name_of(check)} ... {now - begin:.0f} s")
+            await progress(f"waiting for {name_of(check)} ... {now - begin:.0f} s")
             await asyncio.sleep(_POLL_S)
     return None if lives() else "it ended"
 
