@@ -29,7 +29,8 @@ from stacks.live import ROOT, NoEnvironment, observe, outputs, release_state
 
 COMMAND_TAG = "slipway.release.command"
 _COMMAND_TIMEOUT_S = 60
-_console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+_WIDE = 200  # columns where the output is no terminal
+_console = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDE)
 
 
 class CommandError(Exception):

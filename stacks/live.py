@@ -94,7 +94,7 @@ def _training(found: Mapping[str, Any]) -> Part:
     training = found["training"]
     verdict, number = training["verdict"], training["model_version"]
     best = ", ".join(f"{name} {value:.4g}" for name, value in list((training["metrics"] or {}).items())[:2])
-    run = f"{found['tracking']['uri']}/#/experiments/search?run={training['run_id']}" if training["run_id"] else ""
+    run = f"{found['tracking']['uri']}/#/runs/{training['run_id']}" if training["run_id"] else ""
     return Part(
         name="training",
         healthy=None if verdict == "pending" else True,

@@ -16,6 +16,7 @@ from typing import Any
 
 import psutil
 
+from serving.registry import Registry
 from tests.stacks.project import Project, call, status_of, wait_until
 
 
@@ -30,12 +31,11 @@ def version_that_answers(url: str, payload: dict[str, Any]) -> str:
 def example(environment: Project) -> dict[str, Any]:
     """Return the rows stored with the champion, as a person would find them in the registry."""
     outputs = environment.outputs()
-    tracking, version = outputs["tracking"]["uri"], outputs["serving"]["champion"]
-    model = f"{tracking}/api/2.0/mlflow/model-versions/get-download-uri?name=default&version={version}"
-    logged = call(model)["artifact_uri"].removeprefix("models:/")
-    root = call(f"{tracking}/api/2.0/mlflow/logged-models/{logged}")["model"]["info"]["artifact_uri"]
-    path = root.split("mlflow-artifacts:/")[1].lstrip("/")
-    found: dict[str, Any] = call(f"{tracking}/api/2.0/mlflow-artifacts/artifacts/{path}/serving_input_example.json")
+    registry = Registry(outputs["tracking"]["uri"])
+    root = registry.artifact_root("default", outputs["serving"]["champion"])
+    content = registry.read(root, "serving_input_example.json")
+    assert content is not None, "the model is stored with an example"
+    found: dict[str, Any] = json.loads(content)
     return found
 
 
