@@ -106,11 +106,10 @@ def _champion(champion: Mapping[str, Any] | None, tolerance: float | None) -> Ch
         text = f"not compared with champion {version}: {champion['note']}"
         return Check("champion", passed=not champion["blocking"], text=text)
     allowed = STANDARD_ERRORS * champion["standard_error"] if tolerance is None else tolerance
-    how = f"{STANDARD_ERRORS} standard errors of the paired difference" if tolerance is None else "tolerance"
-    passed = champion["worse_by"] <= allowed
+    source = f"{STANDARD_ERRORS} standard errors of the paired difference" if tolerance is None else "the tolerance"
+    worse = champion["worse_by"]
+    passed = worse <= allowed
     ours, theirs = champion["candidate_metrics"][measure], champion["champion_metrics"][measure]
-    text = (
-        f"{measure} {ours:.4g} against {theirs:.4g} of champion {version} on the same {champion['rows']} rows, "
-        f"{'within' if passed else 'worse by more than'} {allowed:.4g} ({how})"
-    )
+    relation = "no worse" if worse <= 0 else f"worse by {worse:.4g}, allowed are {allowed:.4g} ({source})"
+    text = f"{measure} {ours:.4g} against {theirs:.4g} of champion {version} on the same {champion['rows']} rows: {relation}"
     return Check("champion", passed, text)

@@ -31,6 +31,9 @@ OBJECTIVES: dict[Task, tuple[str, ...]] = {
 """Per task, the objectives whose output means what serving says it means; the first is the default."""
 
 _METRICS: dict[Task, str] = {"binary": "logloss", "multiclass": "mlogloss", "regression": "rmse"}
+_DEFAULTS = {"tree_method": "hist", "learning_rate": 0.15, "max_depth": 4, "subsample": 0.8, "colsample_bytree": 0.8}
+"""Better than XGBoost's own on small tables, where those learn by heart in 50 rounds."""
+_ALIASES = {"eta": "learning_rate", "gamma": "min_split_loss", "lambda": "reg_lambda", "alpha": "reg_alpha"}
 _OWNED = ("seed", "nthread", "num_class", "device", "n_jobs", "random_state")
 
 # Ray Train reads these when it is imported; the defaults wait seconds for things that no run here needs (ADR 3)
@@ -76,13 +79,14 @@ def parameters(data: TrainingData, settings: TrainSettings) -> dict[str, Any]:
             f"slipway:training.params may not set {names(taken)}: "
             "seed, threads and device come from slipway:training, the classes from the data"
         )
+    chosen = {_ALIASES.get(name, name): value for name, value in settings.params.items()}
     allowed = OBJECTIVES[settings.task]
-    objective = settings.params.get("objective", allowed[0])
+    objective = chosen.get("objective", allowed[0])
     if objective not in allowed:
         raise Refused(
             f"slipway:training.params.objective {objective!r} does not fit a {settings.task} task: use {names(allowed)}"
         )
-    defaults = {"objective": allowed[0], "eval_metric": _METRICS[settings.task], "tree_method": "hist"}
+    defaults = {"objective": allowed[0], "eval_metric": _METRICS[settings.task], **_DEFAULTS}
     fixed: dict[str, Any] = {
         "seed": settings.seed,
         "nthread": max(1, int(settings.cpus)),
@@ -90,7 +94,7 @@ def parameters(data: TrainingData, settings: TrainSettings) -> dict[str, Any]:
     }
     if settings.task == "multiclass":
         fixed["num_class"] = len(data.features.classes or ())
-    return {**defaults, **settings.params, **fixed}
+    return {**defaults, **chosen, **fixed}
 
 
 def _scaling(settings: TrainSettings) -> Any:
