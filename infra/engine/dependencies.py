@@ -23,6 +23,7 @@ STAMP = "slipway-stamp.json"
 COMMAND = "slipway"
 # Without byte code every start of MLflow or Ray is three times slower; with this variable set nothing is ever compiled.
 NO_BYTE_CODE = "PYTHONDONTWRITEBYTECODE"
+SYSTEM_CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def lock_file(project: Project, kind: str) -> Path:
@@ -92,6 +93,8 @@ def _former_kind(project: Project) -> str | None:
 def _fill(project: Project, kind: str) -> None:
     started = time.monotonic()
     environment = {name: value for name, value in os.environ.items() if name not in (NO_BYTE_CODE, "VIRTUAL_ENV")}
+    if SYSTEM_CERTIFICATES.exists():  # a company's own authority is trusted there, not in uv's built-in list
+        environment.setdefault("UV_SYSTEM_CERTS", "true")
     uv = _find_uv(environment)
     (project.venv / STAMP).unlink(missing_ok=True)
     if not project.python.exists():
@@ -100,7 +103,18 @@ def _fill(project: Project, kind: str) -> None:
         _step([*python, str(project.venv)], environment, "the virtualenv could not be made")
     lock = lock_file(project, kind)
     say(f"installing {lock.relative_to(project.root)} (1.9 GB on disk; minutes the first time, byte code included)")
-    sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", str(project.python), str(lock)]
+    quiet = [] if sys.stderr.isatty() else ["--quiet"]  # its progress is drawn on a terminal, else it is 170 lines
+    sync = [
+        uv,
+        "pip",
+        "sync",
+        *quiet,
+        "--require-hashes",
+        "--compile-bytecode",
+        "--python",
+        str(project.python),
+        str(lock),
+    ]
     _step(sync, environment, f"the dependencies of {lock.relative_to(project.root)} could not be installed")
     _install_project(project)
     (project.venv / STAMP).write_text(json.dumps(stamp_for(project, kind)))

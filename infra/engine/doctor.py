@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -91,9 +91,9 @@ def table(findings: list[Finding]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _packaged(package: str, *, find: Callable[[str], str | None] = shutil.which) -> str:
+def _packaged(package: str) -> str:
     """The command of this machine's package manager that installs `package`."""
-    manager = next((name for name in INSTALL_COMMANDS if find(name)), None)
+    manager = next((name for name in INSTALL_COMMANDS if shutil.which(name)), None)
     return INSTALL_COMMANDS[manager].format(package) if manager else f"install {package} with your package manager"
 
 

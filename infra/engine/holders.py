@@ -7,6 +7,7 @@ import json
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,12 +88,16 @@ def _owners(inodes: set[str]) -> Iterator[int]:
     """Processes that hold one of the sockets, as far as this user may look."""
     wanted = {f"socket:[{inode}]" for inode in inodes}
     for folder in Path("/proc").glob("[0-9]*/fd"):
-        try:
-            links = {str(link.readlink()) for link in folder.iterdir()}
-        except OSError:
-            continue  # another user's process, or gone
-        if links & wanted:
-            yield int(folder.parent.name)
+        with suppress(PermissionError, FileNotFoundError):  # another user's process, or gone
+            if any(_target(link) in wanted for link in folder.iterdir()):
+                yield int(folder.parent.name)
+
+
+def _target(link: Path) -> str:
+    try:
+        return str(link.readlink())
+    except FileNotFoundError:
+        return ""  # closed while we looked
 
 
 def _own_leaders(project: Project) -> Iterator[int]:
