@@ -6,6 +6,7 @@ Owns the variables' names and defaults. A variable that is already set is the us
 import os
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 
 from infra.engine.find import Engine, find_language_host
 from infra.engine.layout import Project
@@ -23,15 +24,17 @@ EXPORTED = (
 
 def compose(project: Project, engine: Engine, given: Mapping[str, str]) -> dict[str, str]:
     """The whole environment for the engine: `given`, and what is missing in it."""
-    composed = dict(given)
+    former = places(Project(Path(given["SLIPWAY_ROOT"]))) if "SLIPWAY_ROOT" in given else {}
+    # what another clone's `pulumiw env` exported was not chosen for this one
+    composed = {name: value for name, value in given.items() if former.get(name) != value}
     defaults = {
-        "PULUMI_BACKEND_URL": f"file://{project.generated / 'state'}",
+        **places(project),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         # The committed stack file holds no salt; the state does.
         "PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER": "true",
     }
-    if "PULUMI_CONFIG_PASSPHRASE" not in given:
-        defaults["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(project.generated / "passphrase")
+    if "PULUMI_CONFIG_PASSPHRASE" in given:
+        del defaults["PULUMI_CONFIG_PASSPHRASE_FILE"]
     if (
         not engine.official
     ):  # built here because the official downloads cannot be reached: fail at once, not by time-out
@@ -41,6 +44,14 @@ def compose(project: Project, engine: Engine, given: Mapping[str, str]) -> dict[
     composed["SLIPWAY_ROOT"] = str(project.root)  # how the language host beside the engine finds this clone
     composed["PATH"] = _path(project, engine, given.get("PATH", os.defpath))
     return composed
+
+
+def places(project: Project) -> dict[str, str]:
+    """Where a project keeps its state and the passphrase of its secrets, unless told otherwise."""
+    return {
+        "PULUMI_BACKEND_URL": f"file://{project.generated / 'state'}",
+        "PULUMI_CONFIG_PASSPHRASE_FILE": str(project.generated / "passphrase"),
+    }
 
 
 def _path(project: Project, engine: Engine, given: str) -> str:
@@ -61,7 +72,7 @@ def exports(project: Project, composed: Mapping[str, str]) -> str:
 def make_state(project: Project, composed: Mapping[str, str]) -> None:
     """Create the state folder and the passphrase that the environment names, where they are this project's own."""
     project.generated.mkdir(mode=0o700, exist_ok=True)
-    if composed["PULUMI_BACKEND_URL"] == f"file://{project.generated / 'state'}":
+    if composed["PULUMI_BACKEND_URL"] == places(project)["PULUMI_BACKEND_URL"]:
         (project.generated / "state").mkdir(mode=0o700, exist_ok=True)
     passphrase = project.generated / "passphrase"
     if composed.get("PULUMI_CONFIG_PASSPHRASE_FILE") != str(passphrase) or passphrase.exists():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.engine.environment import compose, exports, make_state
+from infra.engine.environment import compose, exports, make_state, places
 from infra.engine.find import HOST_NAME, Engine
 from infra.engine.layout import Project
 from infra.engine.stacks import chosen_stack, config_copy, state_folder
@@ -38,6 +38,14 @@ def test_state_and_passphrase_lie_in_the_project(project: Project, engine: Engin
 )
 def test_what_the_user_set_stays(project: Project, engine: Engine, name: str) -> None:
     assert compose(project, engine, {"PATH": "/bin", name: "mine"})[name] == "mine"
+
+
+def test_what_another_clone_exported_is_not_the_user_s_choice(project: Project, engine: Engine, tmp_path: Path) -> None:
+    other = compose(Project(tmp_path / "other"), engine, {"PATH": "/bin"})
+    composed = compose(project, engine, other)
+    assert {name: composed[name] for name in places(project)} == places(project)
+    chosen = compose(project, engine, {**other, "PULUMI_BACKEND_URL": "s3://states"})
+    assert chosen["PULUMI_BACKEND_URL"] == "s3://states"
 
 
 def test_a_passphrase_in_the_environment_needs_no_file(project: Project, engine: Engine) -> None:
