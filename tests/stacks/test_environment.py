@@ -184,9 +184,9 @@ def test_rollback_returns_to_the_former_champion_and_up_does_not_release_it_agai
     environment.up().must_succeed()
     assert environment.outputs()["serving"]["champion"] == "2"
     environment.slipway("release", "rollback", "--reason", "test").must_succeed()
-    environment.pulumi("refresh").must_succeed()
+    environment.pulumi("refresh", "--run-program").must_succeed()
     assert environment.outputs()["serving"]["champion"] == "1"
-    again = environment.up("--refresh")
+    again = environment.up("--refresh").must_succeed()
     assert environment.outputs()["serving"]["champion"] == "1", again.output
     history = environment.slipway("release", "history").must_succeed().output
     assert "test" in history
