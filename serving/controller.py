@@ -141,8 +141,8 @@ def _state(model: RegisteredModel) -> State:
 def _command(model: RegisteredModel) -> Command | None:
     """Return the command in the registered model's tag, or None when there is none that can be read."""
     try:
-        value = json.loads(model.tags.get(COMMAND_TAG, "null"))
-        return value and Command(
+        value = json.loads(model.tags[COMMAND_TAG])
+        return Command(
             id=str(value["id"]),
             action=str(value["action"]),
             by=str(value.get("by", "person")),

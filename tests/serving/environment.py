@@ -25,6 +25,10 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 _FIRST, _LAST, _BLOCK = 23000, 23999, 200
+_PORTS = (
+    "gcs", "objects", "nodes", "client", "dashboard", "agent", "agent_grpc", "envs", "metrics", "tracking", "http",
+    "grpc", "fallback_http", "fallback_grpc", "ha_metrics", "ha_stats", "autoscaler", "dashboard_metrics",
+)  # fmt: skip
 _BIN = Path(sys.executable).parent
 
 
@@ -35,10 +39,9 @@ class Ports:
     base: int
 
     def __getattr__(self, name: str) -> int:
-        order = ["gcs", "objects", "nodes", "client", "dashboard", "agent", "agent_grpc", "envs", "metrics", "tracking", "http", "grpc", "fallback_http", "fallback_grpc", "ha_metrics", "ha_stats", "autoscaler", "dashboard_metrics"]  # fmt: skip
-        if name not in order:
+        if name not in _PORTS:
             raise AttributeError(name)
-        return self.base + order.index(name)
+        return self.base + _PORTS.index(name)
 
 
 def free_block() -> Ports:

@@ -9,50 +9,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import mlflow
+import pandas as pd
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema
 
-from training.tabular import Column, Features, TabularModel
-
-ROWS = 200
-
-
-def features(*, text: bool = False, classes: tuple[Any, ...] | None = (0, 1), width: int = 4) -> Features:
-    columns = [Column(f"x{position}", "numeric", "float64") for position in range(width)]
-    if text:
-        columns.append(Column("colour", "categorical", "string", ("blue", "green", "red"), optional=True))
-    task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
-    return Features(task, "target", classes, tuple(columns))  # type: ignore[arg-type]
-
-
-def tabular(described: Features, *, seed: int = 7, rounds: int = 5) -> TabularModel:
-    """Train a small model on made-up rows of the described columns."""
-    import xgboost as xgb
-
-    random = np.random.default_rng(seed)
-    columns: dict[str, Any] = {
-        c.name: random.normal(size=ROWS) if c.kind == "numeric" else random.choice(c.categories, ROWS)
-        for c in described.columns
-    }
-    empty = TabularModel(described, None)
-    matrix = empty.encode(columns)
-    base = matrix[:, 0] + 0.5 * np.nan_to_num(matrix[:, -1])
-    count = len(described.classes or ())
-    objective: dict[str, Any] = {"objective": "reg:squarederror"}
-    target = base
-    if count == 2:
-        objective, target = {"objective": "binary:logistic"}, base > 0
-    elif count > 2:
-        edges = np.quantile(base, np.linspace(0, 1, count + 1)[1:-1])
-        objective, target = {"objective": "multi:softprob", "num_class": count}, np.digitize(base, edges)
-    kinds = ["c" if c.kind == "categorical" else "q" for c in described.columns]
-    data = xgb.DMatrix(matrix, label=target, feature_types=kinds, enable_categorical=True)
-    booster = xgb.train({**objective, "max_depth": 3, "seed": seed, "nthread": 1}, data, rounds)
-    return TabularModel(described, booster)
+from serving.registry import Registry
+from training.tabular import Features, TabularModel
 
 
 def example(described: Features, rows: int = 3) -> Any:
-    import pandas as pd
-
     return pd.DataFrame(
         {c.name: [c.categories[n % 3] if c.categories else n - 1.0 for n in range(rows)] for c in described.columns}
     )
@@ -62,9 +28,6 @@ def register(
     tracking_uri: str, name: str, model: TabularModel, *, tags: Mapping[str, str] = {}, booster: bytes | None = None
 ) -> str:
     """Register a native model; ``booster`` replaces its bytes, for corrupt artifacts. Return the version."""
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
     described = model.features
     kinds = {"int64": DataType.long, "float64": DataType.double, "bool": DataType.boolean, "string": DataType.string}
     answers = {str: DataType.string, int: DataType.long, bool: DataType.boolean, float: DataType.double}
@@ -91,8 +54,6 @@ def register(
 
 def register_pyfunc(tracking_uri: str, name: str, code: str, frame: Any, answer: Any) -> str:
     """Register a pyfunc given as source code (models-from-code); return the version."""
-    import mlflow
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "custom_model.py"
         path.write_text(code)
@@ -103,8 +64,6 @@ def register_pyfunc(tracking_uri: str, name: str, code: str, frame: Any, answer:
 def _log(tracking_uri: str, name: str, tags: Mapping[str, str], **model: Any) -> str:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        import mlflow
-
         mlflow.set_tracking_uri(tracking_uri)
         client = mlflow.MlflowClient(tracking_uri)
         with mlflow.start_run():
@@ -136,8 +95,6 @@ mlflow.models.set_model(Tabular())
 
 def state_of(tracking_uri: str, name: str) -> dict[str, Any]:
     """Return the release state in the registered model's tag, or an empty dict."""
-    from serving.registry import Registry
-
     model = Registry(tracking_uri).model(name)
     return (
         dict(json.loads(model.tags["slipway.release.state"]))
