@@ -111,5 +111,6 @@ def _champion(champion: Mapping[str, Any] | None, tolerance: float | None) -> Ch
     passed = worse <= allowed
     ours, theirs = champion["candidate_metrics"][measure], champion["champion_metrics"][measure]
     relation = "no worse" if worse <= 0 else f"worse by {worse:.4g}, allowed are {allowed:.4g} ({source})"
-    text = f"{measure} {ours:.4g} against {theirs:.4g} of champion {version} on the same {champion['rows']} rows: {relation}"
+    rows = champion["rows"]
+    text = f"{measure} {ours:.4g} against {theirs:.4g} of champion {version} on the same {rows} rows: {relation}"
     return Check("champion", passed, text)

@@ -55,7 +55,9 @@ def load(data: Data) -> Source:
         raise Refused(
             f"the files of {data.uri} do not fit together: {error}. Give all of them the same columns."
         ) from error
-    return Source(_checked(table, data.uri), digest.hexdigest())
+    if table.num_rows == 0:
+        raise Refused(f"{data.uri} has a header but no rows")
+    return Source(table, digest.hexdigest())
 
 
 def _local(uri: str) -> list[tuple[str, bytes]]:
@@ -130,7 +132,11 @@ def _parse(name: str, content: bytes, format_: str) -> pa.Table:
     if kind is None:
         kind = "parquet" if content[:4] == b"PAR1" else "csv"
     parser: Callable[[str, bytes], pa.Table] = _parquet if kind == "parquet" else _csv
-    return parser(name, content)
+    table = parser(name, content)
+    doubled = sorted({column for column in table.column_names if table.column_names.count(column) > 1})
+    if doubled:
+        raise Refused(f"{name} has several columns called {names(doubled)}: rename them in the header")
+    return table
 
 
 def _parquet(name: str, content: bytes) -> pa.Table:
@@ -171,15 +177,6 @@ def _delimiter(content: bytes) -> str:
     """Return the delimiter that the header line uses most."""
     header = content.split(b"\n", 1)[0]
     return max(",;\t|", key=lambda mark: header.count(mark.encode()))
-
-
-def _checked(table: pa.Table, uri: str) -> pa.Table:
-    doubled = sorted({name for name in table.column_names if table.column_names.count(name) > 1})
-    if doubled:
-        raise Refused(f"{uri} has several columns called {names(doubled)}: rename them in the header")
-    if table.num_rows == 0:
-        raise Refused(f"{uri} has a header but no rows")
-    return table
 
 
 def _bundled(name: str) -> Source:

@@ -84,12 +84,11 @@ def rows(data: Rows, task: Task, found: Findings) -> None:
         return
     for name, values in data.columns.items():
         _infinities(name, values, found)
-    if data.key is not None and (gone := missing(data.everything[data.key])).any():
+    if data.key is not None and data.key in data.everything and (gone := missing(data.everything[data.key])).any():
         rule = f"is the key and is missing in {count(int(gone.sum()), 'row')}"
         found.problem(data.key, rule, "Fill it, or unset slipway:data.key")
     _duplicates(data, found)
-    if not missing(data.target).any():
-        leakage.check(data, task, found)
+    leakage.check(data, task, found)
 
 
 def _infinities(name: str, values: Array, found: Findings) -> None:
