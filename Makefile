@@ -23,7 +23,7 @@ up: ## bring the environment up (STACK=dev), then one prediction
 	$(SLIPWAY) predict -s $(STACK)
 
 status: ## what runs, and how it is
-	@./pulumiw setup >/dev/null
+	@./pulumiw env >/dev/null
 	@$(SLIPWAY) status -s $(STACK)
 
 preview: ## what `make up` would change
