@@ -55,8 +55,9 @@ class EnvironmentOutputs:
                 "champion": service.champion,
                 "challenger": service.challenger,
             },
-            "monitoring": None,
-            "cost": None,
+            # the engine drops an output that is None at the top, so what is absent stands one level deeper
+            "monitoring": {"url": None},
+            "cost": {"per_hour": None},
             "secrets": pulumi.Output.secret({"ray_token_file": self.ray.handle.token_file}),
         }
 

@@ -80,7 +80,7 @@ class Project:
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-            raise AssertionError(f"{process.args} took longer than {DEADLINE_S} s:\n{output}") from None
+            raise AssertionError(f"{process.args!r} took longer than {DEADLINE_S} s:\n{output}") from None
         return Answer(process.returncode, output)
 
     def up(self, *arguments: str) -> Answer:

@@ -90,9 +90,9 @@ def test_everything_listens_on_loopback(environment: Project) -> None:
     ours = environment.processes()
     exposed, listening = [], 0
     for connection in psutil.net_connections(kind="tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.pid in ours:
+        if connection.status == psutil.CONN_LISTEN and connection.pid in ours and connection.laddr:
             listening += 1
-            if connection.laddr.ip not in {"127.0.0.1", "::1"}:
+            if connection.laddr.ip not in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}:
                 exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {ours[connection.pid][:100]}")
     assert listening > 5, "the control: MLflow, Ray and Serve do listen"
     assert exposed == [], "nothing may listen beyond loopback"

@@ -91,7 +91,7 @@ def test_an_up_that_is_ended_while_it_trains_is_completed_by_the_next(
     up = environment.start("up")
     jobs = environment.home / "state" / "runs"
     known = set(jobs.iterdir())
-    wait_until(lambda: set(jobs.iterdir()) != known, "the training was submitted")
+    wait_until(lambda: len(set(jobs.iterdir()) - known) > 0, "the training was submitted")
     os.kill(up.pid, blow)
     environment.finish(up)
     completed = environment.up().must_succeed()
@@ -106,7 +106,7 @@ def test_an_up_that_is_killed_while_everything_starts_is_completed_by_the_next(s
     os.kill(up.pid, signal.SIGKILL)
     scratch.finish(up)
     scratch.up().must_succeed()
-    heads = [command for command in scratch.processes().values() if "--head" in command]
+    heads = [command for command in scratch.processes().values() if "ray.scripts.scripts start" in command]
     servers = [command for command in scratch.processes().values() if "mlflow.server.fastapi_app" in command]
     assert len(heads) == 1, f"one Ray head, not two: {heads}"
     assert len(servers) == 1, f"one tracking server, not two: {servers}"

@@ -30,7 +30,7 @@ def test_the_least_that_must_be_said_is_where_and_which_data() -> None:
 def test_a_config_cannot_be_changed_after_loading() -> None:
     config = load(MINIMAL)
     with pytest.raises(ValueError, match="frozen"):
-        config.training.seed = 3  # type: ignore[misc]
+        config.training.seed = 3
 
 
 def test_zero_and_false_are_values_and_not_absence() -> None:
