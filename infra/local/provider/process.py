@@ -85,7 +85,7 @@ class ProcessType(ResourceType):
 
     async def update(self, work: Work, old: Properties, new: Properties) -> Properties:
         """Restart when the inputs need it, or when it was found dead or unhealthy and still is."""
-        unwell = old.get("running") is not True and not await healthy(work.machine.http, new["ready"])
+        unwell = old.get("running") is not True and not await healthy(work.machine.http, new["ready"], attempts=1)
         return await _ensure(work, new, restart=unwell, known=old)
 
     async def read(self, work: Work, state: Properties) -> Properties:

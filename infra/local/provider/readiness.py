@@ -43,7 +43,7 @@ async def answers(http: Http, check: Check, timeout_s: float = _REQUEST_S) -> st
     return None if answer.status == wanted else f"status {answer.status} instead of {wanted}"
 
 
-async def healthy(http: Http, checks: Sequence[Check], *, attempts: int = 3, timeout_s: float = 5) -> bool:
+async def healthy(http: Http, checks: Sequence[Check], *, attempts: int = 2, timeout_s: float = 4) -> bool:
     """Tell whether every check holds now, with a few attempts so that a busy moment is no failure."""
     for _ in range(attempts):
         seen = await asyncio.gather(*(answers(http, check, timeout_s) for check in checks))
