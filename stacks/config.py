@@ -73,7 +73,7 @@ def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
         "serving.port": config.serving.port,
     }
     for path, port in ports.items():
-        clashes = [other for other, value in ports.items() if other < path and value == port is not None]
+        clashes = [other for other, value in ports.items() if other < path and port is not None and value == port]
         if clashes:
             yield Problem(
                 path,

@@ -79,7 +79,7 @@ class _Monitor(mocks.MockMonitor):
         self.engine = engine
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
-        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]  the SDK's
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         _close_loop_of_this_thread()
         if request.type != "pulumi:pulumi:Stack":
             inputs = pulumi.runtime.rpc.deserialize_properties(request.object, keep_unknowns=False)

@@ -223,6 +223,12 @@ class Environment:
         status, _, body = self.ask("/api/serve/applications/", method="PUT", body=config, timeout_s=120)
         assert status == 200, body
 
+    def clear(self) -> None:
+        """Remove the application and wait until nothing of it answers."""
+        self.put([])
+        wait_for("no application", lambda: not json.loads(self.ask("/api/serve/applications/")[2])["applications"])
+        wait_for("no answer", lambda: call(self.url + "/v2/health/live")[0] != 200)
+
     def stop(self) -> None:
         for process in (self.ray, self.tracking):
             if process is not None:

@@ -6,7 +6,7 @@ import http.client
 import json
 import threading
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 
@@ -20,7 +20,7 @@ class Load:
         self._done = threading.Event()
         self.results: list[tuple[int | str, str]] = []
 
-    def __enter__(self) -> Load:
+    def __enter__(self) -> Self:
         for thread in self._threads:
             thread.start()
         return self

@@ -15,6 +15,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
 
 from serving.registry import Registry
+from tests.serving.environment import ROOT
 from training.tabular import Features, TabularModel
 
 
@@ -42,10 +43,8 @@ def register(
         model.write(home)
         if booster is not None:
             (home / "model.ubj").write_bytes(booster)
-        code = Path(folder) / "pyfunc_model.py"
-        code.write_text(_PYFUNC)
         return _log(
-            tracking_uri, name, tags, python_model=str(code), artifacts={"tabular": str(home)}, signature=signature,
+            tracking_uri, name, tags, python_model=str(ROOT / "training" / "pyfunc_model.py"), artifacts={"tabular": str(home)}, signature=signature,
             input_example=example(described),
             metadata={"slipway": {"flavour": "xgboost-tabular", "contract": 1, "booster": "artifacts/tabular/model.ubj",
                                   "features": "artifacts/tabular/features.json"}},
@@ -74,23 +73,6 @@ def _log(tracking_uri: str, name: str, tags: Mapping[str, str], **model: Any) ->
         for key, value in tags.items():
             client.set_model_version_tag(name, version, key, value)
     return version
-
-
-_PYFUNC = """
-import json
-from pathlib import Path
-import mlflow
-from training.tabular import TabularModel
-
-class Tabular(mlflow.pyfunc.PythonModel):
-    def load_context(self, context):
-        self.model = TabularModel.read(Path(context.artifacts["tabular"]))
-
-    def predict(self, context, model_input, params=None):
-        return self.model.predict({name: model_input[name].to_numpy() for name in model_input.columns})
-
-mlflow.models.set_model(Tabular())
-"""
 
 
 def state_of(tracking_uri: str, name: str) -> dict[str, Any]:

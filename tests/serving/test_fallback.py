@@ -22,15 +22,18 @@ INFER = f"/v2/models/{NAME}/infer"
 FRAME = pd.DataFrame({"amount": [1.0, 2.0], "text": ["a", "bb"], "flag": [True, False]})
 CODE = """
 import time
+import uuid
 from pathlib import Path
 import mlflow
+import pandas as pd
 
 class Model(mlflow.pyfunc.PythonModel):
-    def predict(self, context, model_input, params=None):
-        while model_input["text"].str.startswith("wait:").any():
-            if Path(model_input["text"].iloc[0][5:]).exists():
-                break
-            time.sleep(0.02)
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        if model_input["text"].iloc[0].startswith("wait:"):
+            folder = Path(model_input["text"].iloc[0][5:])
+            (folder / uuid.uuid4().hex).touch()
+            while not (folder / "open").exists():
+                time.sleep(0.02)
         if (model_input["amount"] < 0).any():
             raise ValueError("amounts are not negative")
         return (model_input["amount"] + model_input["text"].str.len()).to_numpy()
@@ -41,12 +44,12 @@ mlflow.models.set_model(Model())
 
 @pytest.fixture(scope="module")
 def url(environment: Environment) -> Iterator[str]:
-    """The address of a service with room for three predictions, two seconds each."""
+    """The address of a service with room for three predictions, four seconds each."""
     version = register_pyfunc(environment.tracking_uri, NAME, CODE, FRAME, np.array([2.0, 4.0]))
     environment.serve(NAME, version, limits={"request_timeout_s": 4, "max_queued": 3})
     wait_for("the model", lambda: call(environment.url + INFER, method="POST", body=body("a"))[0] == 200, 120)
     yield environment.url
-    environment.put([])
+    environment.clear()
 
 
 def body(text: str, amount: float = 1.0) -> dict[str, Any]:
@@ -75,26 +78,20 @@ def test_its_own_error_reaches_the_client(url: str) -> None:
 
 
 def test_a_slow_prediction_leaves_readiness_time_outs_and_backpressure_working(url: str, tmp_path: Path) -> None:
-    gate = tmp_path / "open"
     statuses: list[int] = []
 
     def send() -> None:
-        statuses.append(call(url + INFER, method="POST", body=body(f"wait:{gate}"))[0])
+        statuses.append(call(url + INFER, method="POST", body=body(f"wait:{tmp_path}"))[0])
 
     waiting = [threading.Thread(target=send) for _ in range(3)]
     for thread in waiting:
         thread.start()
-    overflow = wait_for("backpressure", lambda: _refused(url, gate))
-    assert overflow["retry-after"] == "1"
+    wait_for("three predictions", lambda: len(list(tmp_path.iterdir())) == len(waiting))
+    status, headers, _ = call(url + INFER, method="POST", body=body("a"))
+    assert (status, headers["retry-after"]) == (503, "1")
     assert call(url + "/v2/health/ready")[0] == 200
     for thread in waiting:
         thread.join(60)
     assert statuses == [408, 408, 408]
-    gate.touch()
-    wait_for("an answer", lambda: call(url + INFER, method="POST", body=body(f"wait:{gate}"))[0] == 200)
-
-
-def _refused(url: str, gate: Path) -> dict[str, str] | None:
-    """Return the headers of a 503, once the three places are taken."""
-    status, headers, _ = call(url + INFER, method="POST", body=body(f"wait:{gate}"))
-    return headers if status == 503 else None
+    (tmp_path / "open").touch()
+    wait_for("an answer", lambda: call(url + INFER, method="POST", body=body(f"wait:{tmp_path}"))[0] == 200)

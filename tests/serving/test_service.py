@@ -96,7 +96,7 @@ def service(environment: Environment) -> Iterator[Service]:
     environment.serve(NAME, None)
     wait_for("the service", lambda: call(service.url + "/v2/health/live")[0] == 200, 90)
     yield service
-    environment.put([])
+    environment.clear()
 
 
 @pytest.fixture(scope="module")

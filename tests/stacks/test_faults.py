@@ -102,7 +102,7 @@ def test_an_up_that_is_ended_while_it_trains_is_completed_by_the_next(
 
 def test_an_up_that_is_killed_while_everything_starts_is_completed_by_the_next(scratch: Project) -> None:
     up = scratch.start("up")
-    wait_until(lambda: (scratch.home / "state" / "records" / "ray.json").exists(), "Ray is being started")
+    wait_until((scratch.home / "state" / "records" / "ray.json").exists, "Ray is being started")
     os.kill(up.pid, signal.SIGKILL)
     scratch.finish(up)
     scratch.up().must_succeed()

@@ -162,7 +162,7 @@ class Workshop:
     def start(self, spec: dict[str, Any], *options: str, **environment: str) -> subprocess.Popen[bytes]:
         path = self.root / "spec.json"
         path.write_text(json.dumps(spec))
-        command = [sys.executable, "-m", "training", "--spec", str(path), *options]
+        command = [sys.executable, "-P", "-m", "training", "--spec", str(path), *options]
         variables = {**os.environ, "PYTHONPATH": str(self.root), "RAY_USAGE_STATS_ENABLED": "0", **environment}
         return subprocess.Popen(
             command,

@@ -149,9 +149,12 @@ def test_a_worse_candidate_is_rejected_and_the_champion_left_alone(workshop: Wor
     assert len(workshop.versions()) == 2
 
 
-def test_a_champion_that_cannot_be_loaded_is_noted_and_does_not_block(workshop: Workshop, tmp_path: Path) -> None:
-    workshop.client.create_registered_model(workshop.model_name)
-    workshop.client.create_model_version(workshop.model_name, f"file://{tmp_path}/gone", await_creation_for=0)
+def test_a_champion_that_cannot_be_loaded_is_noted_and_does_not_block(workshop: Workshop) -> None:
+    client = workshop.client
+    run = client.create_run(client.create_experiment(f"elsewhere/{workshop.model_name}"))
+    client.create_registered_model(workshop.model_name)
+    gone = f"{run.info.artifact_uri}/gone"
+    client.create_model_version(workshop.model_name, gone, run.info.run_id, await_creation_for=0)
     workshop.client.set_registered_model_alias(workshop.model_name, "champion", "1")
     spec = workshop.spec()
     done = workshop.run(spec)

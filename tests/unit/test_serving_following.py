@@ -44,7 +44,7 @@ def look(following: Follower) -> None:
 
 
 def version_of(following: Follower) -> str | None:
-    return following.champion and following.champion.version
+    return None if following.champion is None else following.champion.version
 
 
 def test_it_follows_the_alias_and_keeps_the_version_before() -> None:

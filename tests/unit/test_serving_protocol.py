@@ -88,7 +88,10 @@ REFUSED = {
     "a quoted number": ([tensor("a", ["1.5"])], "input a: '1.5' is not a number"),
     "an object for a number": ([tensor("a", [{}])], "input a: {} is not a number"),
     "a shape that data contradicts": ([tensor("a", [1, 2], shape=[3])], "asks for 3 values, data has 2"),
-    "a shape of words": ([tensor("a", [1], shape=["1"])], "input a: shape ['1'] must be a list of whole numbers"),
+    "a shape of words": (
+        [{**tensor("a", [1]), "shape": ["1"]}],
+        "input a: shape ['1'] must be a list of whole numbers",
+    ),
     "too few features": ([tensor("rows", [1], shape=[1, 1])], "shape [1, 1] does not fit, the model takes [n, 2]"),
     "columns of different lengths": ([tensor("a", [1]), tensor("b", [1, 2])], "column b has 2 rows, column a has 1"),
     "ragged rows": ([tensor("rows", [[1, 2], [3]], shape=[2, 2])], "the rows have different lengths"),
