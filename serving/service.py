@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 from urllib.parse import unquote
 
@@ -202,6 +202,7 @@ class Service:
         if self._busy >= self._settings.max_queued:
             raise Refused(503, f"{self._busy} requests wait already; try again", (("retry-after", "1"),))
         self._busy += 1
+        work: Future[tuple[asgi.Headers, bytes]] | None = None
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 body = await asgi.read_body(scope, receive, self._settings.max_body_bytes)
@@ -210,14 +211,21 @@ class Service:
                     outputs = await served.batcher.predict(served.model.prepare(rows))
                     headers, answer = encode(outputs)
                 else:
-                    loop = asyncio.get_running_loop()
-                    headers, answer = await loop.run_in_executor(self._pool, _whole, served.model, parse, body)
+                    work = self._pool.submit(_whole, served.model, parse, body)
+                    headers, answer = await asyncio.wrap_future(work)
         except TimeoutError:
             limit = f"{self._settings.request_timeout_s:g} s"
             raise Refused(408, f"no answer within {limit}; send less, or raise serving.request_timeout_s") from None
         finally:
-            self._busy -= 1
+            if work is None or work.done():
+                self._busy -= 1
+            else:  # a thread cannot be stopped: its place is taken until it ends, whoever still waits for it
+                loop = asyncio.get_running_loop()
+                work.add_done_callback(lambda _: loop.call_soon_threadsafe(self._leave))
         return Answer(body=answer, headers=headers)
+
+    def _leave(self) -> None:
+        self._busy -= 1
 
 
 def _whole(model: Model, parse: Callable[[bytes, Signature], Parsed], body: bytes) -> tuple[asgi.Headers, bytes]:

@@ -44,8 +44,8 @@ def register(
         if booster is not None:
             (home / "model.ubj").write_bytes(booster)
         return _log(
-            tracking_uri, name, tags, python_model=str(ROOT / "training" / "pyfunc_model.py"), artifacts={"tabular": str(home)}, signature=signature,
-            input_example=example(described),
+            tracking_uri, name, tags, python_model=str(ROOT / "training" / "pyfunc_model.py"),
+            artifacts={"tabular": str(home)}, signature=signature, input_example=example(described),
             metadata={"slipway": {"flavour": "xgboost-tabular", "contract": 1, "booster": "artifacts/tabular/model.ubj",
                                   "features": "artifacts/tabular/features.json"}},
         )  # fmt: skip
