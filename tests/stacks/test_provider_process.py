@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -130,58 +129,6 @@ def test_a_process_that_recovered_by_itself_is_left_alone(tmp_path: Path) -> Non
             made = await it.create("Process", inputs)
             healed = await it.update("Process", {**made, "running": False}, inputs)
             assert healed["incarnation"] == made["incarnation"]
-
-    run(scenario)
-
-
-def test_a_process_that_dies_while_starting_shows_code_log_and_path(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            dying = [sys.executable, "-c", "import sys; print('no such option: --fast'); sys.exit(3)"]
-            said = await it.refused(it.create("Process", service(tmp_path, PORT, command=dying)))
-            assert "service ended while starting, exit code 3" in said
-            assert "no such option: --fast" in said
-            assert str(it.state / "logs" / "service.log") in said
-            assert list((it.state / "records").glob("*.json")) == [], "nothing is recorded that does not run"
-
-    run(scenario)
-
-
-def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            said = await it.refused(it.create("Process", service(tmp_path, PORT, command=["/not/there"])))
-            assert "cannot execute /not/there" in said
-
-    run(scenario)
-
-
-def test_a_process_that_never_answers_is_ended_after_its_time(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            silent = [
-                sys.executable,
-                "-c",
-                "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)",
-            ]
-            inputs = service(tmp_path, PORT, command=silent, start_timeout_s=1.5)
-            said = await it.refused(it.create("Process", inputs))
-            assert "did not become ready within 1.5 s and was stopped" in said
-            assert f"GET http://127.0.0.1:{PORT}/" in said
-            assert not alive(int((tmp_path / "pid").read_text()))
-            assert any("waiting for GET" in status for status in it.heard.statuses)
-
-    run(scenario)
-
-
-def test_a_taken_port_is_told_with_key_and_holder_and_nothing_is_started(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            with socket.create_server(("127.0.0.1", PORT)):
-                said = await it.refused(it.create("Process", service(tmp_path, PORT)))
-            assert f"port {PORT} (slipway:service.port) is in use by process {os.getpid()}" in said
-            assert not (it.state / "logs" / "service.log").exists()
-            await it.create("Process", service(tmp_path, PORT))  # the control: the port is free now
 
     run(scenario)
 

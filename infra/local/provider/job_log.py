@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from pathlib import Path
 
 from infra.local.provider.engine_log import new_stream
@@ -64,15 +65,13 @@ class JobLog:
         await asyncio.gather(self._following, return_exceptions=True)
 
     async def _follow(self) -> None:
+        """Follow until stopped: a connection that ends may have broken off as well as come to its end."""
         while True:
             self._lines.restart()
-            try:
+            with contextlib.suppress(Unreachable):
                 async for piece in self._ray.follow_log(self._id):
                     await self._tell(self._lines.take(piece))
-            except Unreachable:
-                await asyncio.sleep(_RETRY_S)
-            else:
-                return
+            await asyncio.sleep(_RETRY_S)
 
     async def _tell(self, lines: list[str]) -> None:
         if not lines:

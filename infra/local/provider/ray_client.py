@@ -56,10 +56,10 @@ class Ray:
         return str(answer.json().get("logs") or "")
 
     async def follow_log(self, submission_id: str) -> AsyncIterator[str]:
-        """Yield a job's log from its beginning, in pieces as they come, until the job ends.
+        """Yield a job's log from its beginning, in pieces as they come, until the connection ends.
 
         Raises:
-            Unreachable: the connection broke off.
+            Unreachable: there was no connection.
         """
         url = f"{self.url}/api/jobs/{submission_id}/logs/tail"
         socket = await self._http.websocket(url, token_file=self._token_file)
