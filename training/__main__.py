@@ -9,12 +9,13 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from training import spec
-from training.console import Refused, say
+from training.console import Refused, Stopped, say
 from training.entrypoint import EntrypointFailed
 
 _ENVIRONMENT = {
@@ -36,11 +37,11 @@ def main() -> int:
     arguments = parser.parse_args()
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    signal.signal(signal.SIGTERM, _stop)
     try:
         given = spec.read(arguments.spec)
         from training import job  # noqa: PLC0415  imports MLflow, which reads the environment above
 
-        signal.signal(signal.SIGTERM, _stop)
         job.regate(given) if arguments.regate else job.ensure(given)
     except Refused as refused:
         say("refused", str(refused))
@@ -48,12 +49,17 @@ def main() -> int:
     except EntrypointFailed as failed:
         say("failed", f"{failed}\n{failed.report}")
         return 1
+    except Stopped:
+        say("stopped", "the job was told to stop; run it again to start over")
+        return 128 + signal.SIGTERM
+    except Exception as error:  # noqa: BLE001  the end of the process: shown whole, and still ended fast
+        traceback.print_exc(file=sys.stdout)
+        say("failed", f"{type(error).__name__}: {error}")
+        return 1
     return 0
 
 
 def _stop(_signal: int, _frame: FrameType | None) -> NoReturn:
-    from training.job import Stopped  # noqa: PLC0415
-
     raise Stopped
 
 

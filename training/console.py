@@ -13,6 +13,10 @@ class Refused(Exception):
         super().__init__("\n".join([summary, *(f"  - {problem}" for problem in problems)]))
 
 
+class Stopped(BaseException):
+    """The job was told to stop; no part of it may take this for an error of its own."""
+
+
 def say(step: str, text: str) -> None:
     """Print one line of progress at once: these lines are watched while the job runs."""
     sys.stdout.write(f"{step:<9} {text}\n")

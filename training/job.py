@@ -17,7 +17,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model as MlflowModel
 
 from training import artifact, card, champion, evaluate, gate, lineage, metrics, prepare, register, tracking
-from training.console import Refused, say
+from training.console import Refused, Stopped, say
 from training.contracts import Trained, TrainSettings
 from training.entrypoint import EntrypointFailed, call
 from training.evaluate import Foreign, Model, Native
@@ -30,10 +30,6 @@ from training.tracking import Tracking
 CONTRACT = 1
 _MOST_REASONS = 8
 _LONGEST_REASON = 300
-
-
-class Stopped(BaseException):
-    """The job was told to stop."""
 
 
 def ensure(spec: RunSpec) -> None:

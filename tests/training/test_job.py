@@ -245,9 +245,11 @@ WAITS = (
 )
 
 
-@pytest.mark.parametrize(("sent", "left"), [(signal.SIGKILL, "RUNNING"), (signal.SIGTERM, "KILLED")])
+@pytest.mark.parametrize(
+    ("sent", "status", "left"), [(signal.SIGKILL, -signal.SIGKILL, "RUNNING"), (signal.SIGTERM, 143, "KILLED")]
+)
 def test_a_job_killed_while_it_trains_is_run_again_and_registers_once(
-    workshop: Workshop, sent: signal.Signals, left: str
+    workshop: Workshop, sent: signal.Signals, status: int, left: str
 ) -> None:
     spec = entrypoint(workshop, WAITS)
     process = workshop.start(spec)
@@ -255,7 +257,7 @@ def test_a_job_killed_while_it_trains_is_run_again_and_registers_once(
         assert process.stdout is not None
         assert any(b"waiting" in line for line in process.stdout)
         process.send_signal(sent)
-        process.wait(DEADLINE_S)
+        assert process.wait(DEADLINE_S) == status
         process.stdout.close()
     finally:
         kill_session(process)

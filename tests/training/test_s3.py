@@ -1,0 +1,75 @@
+"""Data in an object store, read through pyarrow from a real S3 protocol server."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from pyarrow import fs, parquet
+
+from training import source
+from training.console import Refused
+from training.spec import Data
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # warnings of the stand-in's own dependencies
+    from moto.server import ThreadedMotoServer
+
+BUCKET = "rows"
+COLUMNS = {"a": [1, 2, 3], "target": [0, 1, 0]}
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[fs.S3FileSystem]:
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        found = fs.S3FileSystem(endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True)
+        found.create_dir(BUCKET)
+        try:
+            yield found
+        finally:
+            server.stop()
+
+
+def put(store: fs.S3FileSystem, key: str, content: bytes) -> str:
+    with store.open_output_stream(f"{BUCKET}/{key}") as stream:
+        stream.write(content)
+    return f"s3://{BUCKET}/{key}"
+
+
+def table(uri: str, version: str | None = None) -> pa.Table:
+    return source.load(Data(uri=uri, target="target", version=version)).table
+
+
+def test_csv_and_parquet_objects_and_prefixes_are_read(store: fs.S3FileSystem) -> None:
+    text = put(store, "one/x.csv", b"a,target\n1,0\n2,1\n3,0\n")
+    assert table(text).to_pydict() == COLUMNS
+    parquet.write_table(pa.table(COLUMNS), f"{BUCKET}/x.parquet", filesystem=store)
+    assert table(f"s3://{BUCKET}/x.parquet").to_pydict() == COLUMNS
+    put(store, "one/y.csv", b"a,target\n4,1\n")
+    assert table(f"s3://{BUCKET}/one").num_rows == 4
+
+
+def test_an_object_that_is_not_there_is_refused_by_name(store: fs.S3FileSystem) -> None:
+    with pytest.raises(Refused, match=f"there is no object s3://{BUCKET}/gone.csv"):
+        table(f"s3://{BUCKET}/gone.csv")
+
+
+def test_content_other_than_the_pinned_md5_is_refused(store: fs.S3FileSystem) -> None:
+    content = b"a,target\n1,0\n"
+    uri = put(store, "pinned.csv", content)
+    pin = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    assert table(uri, pin).num_rows == 1
+    put(store, "pinned.csv", content + b"2,1\n")
+    with pytest.raises(Refused, match=f"no longer the version that slipway:data.version names \\({pin}\\)"):
+        table(uri, pin)
