@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ def comparisons(folder: Path, environment: Environment) -> Iterator[list[Target]
 
 
 def _answers(target: Target) -> Callable[[], bool]:
-    return lambda: call(target.url, method="POST", body=target.body)[0] == 200
+    return lambda: call(target.url, method="POST", body=target.body)[0] == HTTPStatus.OK
 
 
 def load(target: Target, connections: int, seconds: float) -> Figures:
@@ -123,8 +124,8 @@ def load(target: Target, connections: int, seconds: float) -> Figures:
 
 def report(targets: list[Target], connections: list[int], measured: dict[tuple[str, int], list[Figures]]) -> None:
     """Print medians over the runs, and ratios within the same number of connections."""
-    print(f"{'':30} {'conn':>5} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'req/s vs FastAPI':>17} {'p50 vs FastAPI':>15}"
-          f" {'req/s vs mlflow':>16}")  # fmt: skip
+    print(f"{'':30} {'conn':>5} {'req/s':>8} {'p50 ms':>8} {'p99 ms':>8} {'req/s vs FastAPI':>17}"
+          f" {'p50 vs FastAPI':>15} {'req/s vs mlflow':>16}")  # fmt: skip
     for count in connections:
         medians = {target.name: median(measured[target.name, count]) for target in targets}
         bare, mlflow = medians["bare FastAPI"], medians["mlflow models serve"]
