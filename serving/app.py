@@ -14,6 +14,7 @@ from ray.serve.handle import DeploymentHandle
 from serving import settings
 from serving.controller import Controller, Wish
 from serving.follower import Follower
+from serving.loopback import keep_on_loopback
 from serving.registry import Registry
 from serving.service import Service
 from serving.settings import Settings
@@ -28,6 +29,7 @@ class Model:
     """The ingress: one `Service` per replica."""
 
     def __init__(self, config: Settings, controller: DeploymentHandle[Any]) -> None:
+        keep_on_loopback()
         self._controller = controller  # binding it is what makes Serve run it
         follower = Follower(Registry(config.tracking_uri), config.model_name, config.poll_s)
         self._service = Service(config, follower)
@@ -40,6 +42,7 @@ class ReleaseController:
     """Runs the release controller beside the replicas; takes what the stack asks for from its user_config."""
 
     def __init__(self, config: Settings) -> None:
+        keep_on_loopback()
         self._controller = Controller(Registry(config.tracking_uri), config.model_name, config.poll_s)
         self._running = asyncio.get_running_loop().create_task(self._controller.run())
 

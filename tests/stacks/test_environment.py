@@ -132,6 +132,7 @@ def test_a_preview_says_that_and_why_a_run_is_replaced_and_does_nothing(environm
 
 def test_a_changed_parameter_retrains_and_is_released_under_load(environment: Project) -> None:
     url = environment.outputs()["serving"]["url"]
+    environment.configure(training={"rounds": 60})
     with load(f"{url}/invocations", example(environment)) as failures:
         environment.up().must_succeed()
     assert failures == [], f"{len(failures)} requests failed during the release"
