@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import textwrap
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -57,9 +56,9 @@ class Heard(EngineLog):
 class Bench:
     """One configured provider."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, state: Path | None = None) -> None:
         self.folder = folder
-        self.state = folder / "state"
+        self.state = state or folder / "state"
         self.heard = Heard()
         self.provider = LocalProvider(self.heard)
 
@@ -112,14 +111,14 @@ class Bench:
 
 
 @asynccontextmanager
-async def bench(folder: Path) -> AsyncIterator[Bench]:
+async def bench(folder: Path, state: Path | None = None) -> AsyncIterator[Bench]:
     """A configured provider whose recorded processes are all ended at the end."""
-    made = Bench(folder)
+    made = Bench(folder, state)
     await made.configure()
     try:
         yield made
     finally:
-        ender = Bench(folder)  # the first one may have been cancelled
+        ender = Bench(folder, state)  # the first one may have been cancelled
         await ender.configure()
         await ender.create("DataFolder", {"path": str(made.state)})
         await ender.delete("DataFolder", {"path": str(made.state), "retain": False, "secrets": []})
@@ -173,7 +172,3 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
             await scenario()
 
     asyncio.run(bounded())
-
-
-def this_session(pid: int) -> bool:
-    return os.getsid(pid) == os.getsid(0)
