@@ -247,14 +247,15 @@ def test_two_processes_start_at_the_same_time(tmp_path: Path) -> None:
     run(scenario)
 
 
-def test_removing_the_stacks_folder_ends_what_an_interrupted_up_had_started(tmp_path: Path) -> None:
+def test_removing_the_stacks_folders_ends_what_an_interrupted_up_had_started(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as it:
-            folder = {"path": str(it.state), "retain": False, "secrets": []}
-            await it.create("DataFolder", folder)
-            made = await it.create("Process", service(tmp_path, PORT))  # but the engine never heard of it
-            await it.delete("DataFolder", folder)
-            assert members(made) == []
-            assert not it.state.exists()
+            for path in (it.state, tmp_path / "run"):  # what lives in either would come to harm
+                folder = {"path": str(path), "retain": False, "secrets": []}
+                await it.create("DataFolder", folder)
+                made = await it.create("Process", service(tmp_path, PORT))  # but the engine never heard of it
+                await it.delete("DataFolder", folder)
+                assert members(made) == []
+                assert not path.exists()
 
     run(scenario)

@@ -70,9 +70,9 @@ class DataFolderType(ResourceType):
         return _look(state)
 
     async def delete(self, work: Work, state: Properties) -> None:
-        """Remove the folder, unless it is to be retained; with the stack's state, end what is recorded in it."""
-        path = state["path"]
-        if Path(path) == work.machine.settings.state_directory:
+        """Remove the folder, unless it is to be retained; before the ground of all processes goes, they end."""
+        path, settings = state["path"], work.machine.settings
+        if Path(path) in (settings.state_directory, settings.runtime_directory):
             await _end_recorded(work)
         reason = _reason_to_keep(Path(path), retain=state["retain"])
         if reason:

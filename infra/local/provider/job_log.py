@@ -12,6 +12,8 @@ from infra.local.provider.machine import Work
 from infra.local.provider.ray_client import Ray
 
 _RETRY_S = 0.5
+_OF_RAY = ("job_manager.py:", "Running entrypoint for job ")
+"""Lines that Ray writes into every job's log; they stay in the file and are no news to the user."""
 
 
 class Lines:
@@ -76,9 +78,10 @@ class JobLog:
     async def _tell(self, lines: list[str]) -> None:
         if not lines:
             return
-        text = "\n".join(lines) + "\n"
-        await asyncio.to_thread(_append, self._copy, text)
-        await self._work.say(text, stream=self._stream)
+        await asyncio.to_thread(_append, self._copy, "\n".join(lines) + "\n")
+        own = [line for line in lines if not any(mark in line for mark in _OF_RAY)]
+        if own:
+            await self._work.say("\n".join(own) + "\n", stream=self._stream)
 
 
 def _append(copy: Path, text: str) -> None:

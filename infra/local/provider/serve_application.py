@@ -118,6 +118,8 @@ class ServeApplicationType(ResourceType):
 
 
 def _refuse_nothing(inputs: Properties, model: Model) -> None:
+    if inputs["release"]["wait"] == "started":
+        return  # the stack does not wait for its training either: the model comes with a later `up`
     if inputs.get("candidate") is None and model.champion is None:
         raise Failure(
             f"nothing to serve: the model {inputs['model_name']} has no champion, and there is no candidate (the gate "
