@@ -15,10 +15,12 @@ from training.spec import Data
 
 def good(rows: int = 60) -> dict[str, list[Any]]:
     chance = random.Random(1)  # noqa: S311  not for secrets
-    drawn = [
-        (round(chance.uniform(20, 80), 3), chance.choice(["red", "green"]), chance.randrange(2)) for _ in range(rows)
-    ]
-    return dict(zip(("age", "colour", "target"), map(list, zip(*drawn, strict=True)), strict=True))
+    columns: dict[str, list[Any]] = {"age": [], "colour": [], "target": []}
+    for _ in range(rows):  # row by row, so that more rows begin with the same ones
+        columns["age"].append(round(chance.uniform(20, 80), 3))
+        columns["colour"].append(chance.choice(["red", "green"]))
+        columns["target"].append(chance.randrange(2))
+    return columns
 
 
 def rows_of(columns: dict[str, Any], key: str | None = None) -> Rows:
