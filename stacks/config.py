@@ -88,6 +88,13 @@ def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
             f"the substrate {config.substrate.kind} has no GPU node pools: this machine's GPUs are used as they are",
             "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
         )
+    if config.release.wait == "done" and not config.training.wait:
+        yield Problem(
+            "release.wait",
+            config.release.wait,
+            "`up` cannot wait for the release of a model whose training it does not wait for",
+            "set slipway:release.wait to started, or slipway:training.wait to true",
+        )
     if config.artifacts.endpoint and not (config.artifacts.uri or "").startswith("s3://"):
         yield Problem(
             "artifacts.endpoint",

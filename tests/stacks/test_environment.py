@@ -16,6 +16,8 @@ from typing import Any
 
 import psutil
 
+from components.seam import Place
+from infra.local.layout import Layout
 from serving.registry import Registry
 from tests.stacks.project import Project, call, status_of, wait_until
 
@@ -228,11 +230,14 @@ def test_destroy_leaves_nothing_and_up_works_again(environment: Project) -> None
         int(str(url).rsplit(":", 1)[1])
         for url in (outputs["tracking"]["uri"], outputs["ray"]["dashboard_url"], outputs["serving"]["url"])
     ]
+    sockets = Layout(Place(project="slipway", stack=environment.stack, root=environment.root)).sockets
+    assert sockets.is_dir(), "the control: this is where sockets and temporary files are"
     environment.pulumi("destroy").must_succeed()
     assert environment.processes() == {}, "no process may be left"
     assert [port for port in ports if status_of(f"http://127.0.0.1:{port}/") != 0] == []
     assert not (environment.home / "state").exists()
     assert not (environment.home / "artifacts").exists()
+    assert not sockets.exists(), "no socket and no temporary file may be left"
     environment.configure()
     environment.up().must_succeed()
     assert environment.outputs()["serving"]["champion"] == "1"

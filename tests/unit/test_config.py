@@ -34,7 +34,9 @@ def test_a_config_cannot_be_changed_after_loading() -> None:
 
 
 def test_zero_and_false_are_values_and_not_absence() -> None:
-    config = load({**MINIMAL, "training": {"seed": 0, "wait": False}, "gate": {"tolerance": 0}})
+    config = load(
+        {**MINIMAL, "training": {"seed": 0, "wait": False}, "release": {"wait": "started"}, "gate": {"tolerance": 0}}
+    )
     assert config.training.seed == 0
     assert config.training.wait is False
     assert config.gate.tolerance == 0
@@ -56,6 +58,7 @@ def test_zero_and_false_are_values_and_not_absence() -> None:
         ({"substrate": {"kind": "moon"}}, ["slipway:substrate.kind", "moon", "local"]),
         ({"serving": {"replicas": {"min": 3, "max": 1}}}, ["slipway:serving.replicas", "above max", "3 or more"]),
         ({"gpu_pools": [{"name": "a100"}]}, ["slipway:gpu_pools", "a100", "substrate local has no GPU node pools"]),
+        ({"training": {"wait": False}}, ["slipway:release.wait", "cannot wait", "started"]),
         ({"artifacts": {"endpoint": "http://x"}}, ["slipway:artifacts.endpoint", "s3://"]),
         ({"serving": {"port": 5000}, "tracking": {"port": 5000}}, ["slipway:tracking.port", "slipway:serving.port"]),
     ],
