@@ -82,13 +82,11 @@ def _content_length(head: bytes) -> int:
 async def measure(url: str, body: bytes, connections: int, seconds: float) -> Figures:
     """Return the figures of so many connections over so long, after a warm-up of a fifth of it."""
     parts = urlsplit(url)
+    host, port = parts.hostname or "127.0.0.1", parts.port or 80
     head = f"POST {parts.path} HTTP/1.1\r\nhost: {parts.netloc}\r\ncontent-type: application/json\r\n"
     request = f"{head}content-length: {len(body)}\r\n\r\n".encode() + body
     loop = asyncio.get_running_loop()
-    opened = [
-        (await loop.create_connection(lambda: Connection(request), parts.hostname, parts.port))[1]
-        for _ in range(connections)
-    ]
+    opened = [(await loop.create_connection(lambda: Connection(request), host, port))[1] for _ in range(connections)]
     await asyncio.sleep(seconds / 5)
     for connection in opened:
         connection.times.clear()

@@ -96,8 +96,7 @@ def _table(key: str, names: list[str], data: list[Any], signature: Signature) ->
         if not isinstance(row, list) or len(row) != len(names):
             size = f"{len(row)} values" if isinstance(row, list) else "no list"
             raise bad_request(f"{key}: row {number} has {size}, {len(names)} columns are named")
-    columns = zip(*data, strict=True) if data else [()] * len(names)
-    return rows.from_lists(dict(zip(names, columns, strict=True)), signature)
+    return rows.from_table(names, data, signature)
 
 
 def _records(key: str, records: Sequence[Any], signature: Signature) -> rows.Rows:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from serving.release_state import HISTORY, Event, Intent, Phase, State
+from serving.release_state import HISTORY, Event, Intent, State
 
 BARRED = frozenset({"rolled_back", "rejected"})
 """A version whose ``slipway.release`` tag is one of these is never made champion by the controller."""
@@ -99,44 +99,69 @@ def step(state: State, seen: Seen, now: str) -> Step:
 
 
 def _finish(state: State, seen: Seen, now: str) -> Step | None:
-    """Carry out the intent that was saved, or end it once its effect is seen."""
+    """Carry out the intent that was saved, until its effect is seen; then record it."""
     intent = state.intent
     if intent is None:
         return None
-    if seen.champion not in {intent.to, intent.frm}:  # a person moved the alias elsewhere: that stands
-        return _settle(replace(state, intent=None), "refused", "the champion was moved by a person meanwhile")
-    if seen.champion != intent.to and (intent.to not in seen.versions or seen.versions[intent.to] in BARRED):
-        return _settle(replace(state, intent=None), "refused", f"version {intent.to} may not be released any more")
-    wanted = [(intent.to, "champion")]
-    if intent.frm is not None and intent.frm in seen.versions and seen.versions[intent.frm] not in BARRED:
-        wanted.insert(0, (intent.frm, intent.leaves))
-    tags = tuple(Tag(version, value) for version, value in wanted if seen.versions.get(version) != value)
-    if seen.champion != intent.to:
+    if fault := _overtaken(intent, seen):
+        return _abandon(state, intent, seen, fault)
+    tags = _tags(seen, (intent.frm, intent.leaves), (intent.to, "champion"))
+    if intent.to is not None and seen.champion != intent.to:
         return state, (*tags[:-1], Promote(intent.to), *tags[-1:])
     if tags:
         return state, tags
-    after = _moved(state, intent.to, now, by=intent.by, reason=intent.reason)
-    if intent.leaves == "rolled_back":
-        after = replace(after, previous=_before(state, intent.to, intent.frm))
-    after = replace(after, intent=None)
-    return (replace(after, phase="released", reason=None) if after.candidate == intent.to else after), ()
+    event = Event(state.epoch + 1, now, state.champion, intent.to, intent.by, intent.reason)
+    after = replace(
+        state,
+        epoch=event.epoch,
+        champion=intent.to,
+        previous=_before(state, intent) if intent.leaves == "rolled_back" else state.champion,
+        history=(*state.history, event)[-HISTORY:],
+        intent=None,
+    )
+    released = after.candidate is not None and after.candidate == intent.to
+    return (replace(after, phase="released", reason=None) if released else after), ()
 
 
-def _notice(state: State, seen: Seen, now: str) -> Step | None:
-    """Record a champion that somebody else moved, and tag the versions accordingly."""
-    if seen.champion == state.champion:
+def _overtaken(intent: Intent, seen: Seen) -> str | None:
+    """Return why an intent must not be carried out any more, or None."""
+    if seen.champion == intent.to:
         return None
-    first = state.epoch == 0
-    reason = "found when the controller first started" if first else "the alias was moved"
-    after = _moved(state, seen.champion, now, by="person", reason=reason)
-    if after.candidate is not None and after.candidate == seen.champion and after.phase == "testing":
-        after = replace(after, phase="released", reason=None)
-    tags = ((state.champion, "retired"), (seen.champion, "champion"))
-    return after, tuple(
+    if intent.noticed or seen.champion != intent.frm:
+        return "the champion was moved by a person meanwhile"
+    if intent.to is None or intent.to not in seen.versions or seen.versions[intent.to] in BARRED:
+        return f"version {intent.to} may not be released any more"
+    return None
+
+
+def _abandon(state: State, intent: Intent, seen: Seen, fault: str) -> Step:
+    """Take back tags that the intent may have set, then forget it; where the alias is now is noticed next."""
+    untrue = [(v, "retired") for v in (intent.to, intent.frm) if v is not None and seen.versions.get(v) == "champion"]
+    tags = _tags(seen, *((v, tag) for v, tag in untrue if v != seen.champion))
+    if seen.champion == intent.frm:
+        tags += _tags(seen, (intent.frm, "champion"))
+    if tags:
+        return state, tags
+    after = replace(state, intent=None)
+    refused = state.phase == "testing" and not intent.noticed
+    return (replace(after, phase="refused", reason=fault) if refused else after), ()
+
+
+def _tags(seen: Seen, *wanted: tuple[str | None, str]) -> tuple[Action, ...]:
+    """Return what must be tagged; a version that is gone cannot be, and a barred one stays barred."""
+    return tuple(
         Tag(version, value)
-        for version, value in tags
+        for version, value in wanted
         if version is not None and version in seen.versions and seen.versions[version] not in BARRED | {value}
     )
+
+
+def _notice(state: State, seen: Seen, now: str) -> Step | None:  # noqa: ARG001  all moves are called alike
+    """See that somebody else moved the alias: an intent that is carried out but for tags and record."""
+    if seen.champion == state.champion:
+        return None
+    reason = "found when the controller first started" if state.epoch == 0 else "the alias was moved"
+    return replace(state, intent=Intent(seen.champion, state.champion, "person", reason, "retired", noticed=True)), ()
 
 
 def _obey(state: State, seen: Seen, now: str) -> Step | None:
@@ -212,21 +237,9 @@ def _bar(version: str, seen: Seen) -> str | None:
     return None
 
 
-def _settle(state: State, phase: Phase, reason: str) -> Step:
-    unfinished = state.phase == "testing"
-    return (replace(state, phase=phase, reason=reason) if unfinished else state), ()
-
-
-def _moved(state: State, to: str | None, now: str, *, by: str, reason: str) -> State:
-    epoch = state.epoch + 1
-    event = Event(epoch, now, state.champion, to, by, reason)
-    history = (*state.history, event)[-HISTORY:]
-    return replace(state, epoch=epoch, champion=to, previous=state.champion, history=history)
-
-
-def _before(state: State, version: str, left: str | None) -> str | None:
-    """Return the champion before ``version`` became one, for a second rollback; None when unknown."""
+def _before(state: State, intent: Intent) -> str | None:
+    """Return the champion before the one that a rollback restores, for a second rollback; None when unknown."""
     for event in reversed(state.history):
-        if event.to == version and event.frm not in {version, left}:
+        if event.to == intent.to and event.frm not in {intent.to, intent.frm}:
             return event.frm
     return None

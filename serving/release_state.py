@@ -20,12 +20,14 @@ Phase = Literal["idle", "testing", "released", "failed", "refused"]
 class Intent:
     """A move of the champion that has been decided, and is carried out until it is seen to have happened."""
 
-    to: str
+    to: str | None
     frm: str | None
     by: str
     reason: str
     leaves: str
     """The tag that ``frm`` gets: retired or rolled_back."""
+    noticed: bool = False
+    """Somebody else moved the alias already: tags and the record follow, the alias is left alone."""
 
 
 @dataclass(frozen=True)

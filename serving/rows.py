@@ -5,6 +5,7 @@ Both protocols end here, so that a rule about columns is written, and worded, on
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from serving.signature import Column, Signature
 from serving.tensors import Array, Tensor, numbers, texts
 
 _MATRIX = 2
+_FLOATS = frozenset({"FP32", "FP64"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +64,30 @@ def from_json_tensors(inputs: Sequence[Any], signature: Signature) -> Rows | Non
         sent = {entry["name"]: entry for entry in inputs}
         ordered = [sent[name] for name in signature.names]
         shape = ordered[0]["shape"]
-        if len(shape) != 1 or any(e["shape"] != shape or e["datatype"] not in {"FP32", "FP64"} for e in ordered):
+        if len(shape) != 1 or any(e["shape"] != shape or e["datatype"] not in _FLOATS for e in ordered):
             return None
         matrix = np.array([entry["data"] for entry in ordered])
     except (KeyError, TypeError, ValueError):
         return None
     if matrix.dtype.kind != "f" or matrix.shape != (len(inputs), shape[0]):
         return None
-    if any(column.datatype not in {"FP32", "FP64"} for column in signature.columns):
-        return None
     return _finite(Rows(shape[0], matrix=matrix.T), signature)
+
+
+def from_table(names: Sequence[str], table: Sequence[Sequence[Any]], signature: Signature) -> Rows:
+    """Return the rows in a JSON table whose rows all have one value for each of the (different) ``names``.
+
+    Raises:
+        Refused: 400, they are not what the signature asks for.
+    """
+    if signature.all_numeric and len(names) == len(signature.columns) and signature.by_name.keys() == set(names):
+        with contextlib.suppress(ValueError):  # a list in a cell: looked at column by column
+            matrix = np.array(table)
+            if matrix.dtype.kind in "fi" and matrix.ndim == _MATRIX:
+                order = None if tuple(names) == signature.names else [names.index(name) for name in signature.names]
+                return _finite(Rows(len(matrix), matrix=matrix if order is None else matrix[:, order]), signature)
+    values = zip(*table, strict=True) if table else [()] * len(names)
+    return from_lists(dict(zip(names, values, strict=True)), signature)
 
 
 def from_lists(values: Mapping[str, Sequence[Any]], signature: Signature) -> Rows:
@@ -168,14 +184,14 @@ def _finite(rows: Rows, signature: Signature) -> Rows:
     if rows.matrix is not None:
         with np.errstate(over="ignore", invalid="ignore"):
             finite = not np.isinf(rows.matrix.astype(np.float32, copy=False)).any()
-        if finite and all(c.datatype in {"FP32", "FP64"} for c in signature.columns):
-            return rows
-        numeric = zip(signature.columns, rows.matrix.T, strict=True)
-    else:
-        columns = rows.columns or {}
-        numeric = ((c, columns[c.name]) for c in signature.columns if c.numeric and c.name in columns)  # type: ignore[assignment]
-    for column, array in numeric:
-        _check(column, array)
+        for column, array in zip(signature.columns, rows.matrix.T, strict=True):
+            if not finite or column.datatype not in _FLOATS:
+                _check(column, array)
+        return rows
+    columns = rows.columns or {}
+    for column in signature.columns:
+        if column.numeric and column.name in columns:
+            _check(column, columns[column.name])
     return rows
 
 

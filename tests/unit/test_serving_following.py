@@ -118,7 +118,7 @@ def test_the_smoke_request_is_the_artifacts_own_example() -> None:
     model = Constant()
 
     def prepare(rows: Any) -> Any:
-        seen.append(rows.columns["x0"].tolist())
+        seen.append(rows.matrix.ravel().tolist())
         return rows.count
 
     model.prepare = prepare  # type: ignore[method-assign]

@@ -39,6 +39,21 @@ def test_every_form_says_the_same(payload: dict[str, Any]) -> None:
     assert listed(invocations.from_json(payload, SIGNATURE)) == {"a": [1.5, 2.0], "colour": ["red", "blue"]}
 
 
+@pytest.mark.parametrize("data", [[[2, 1.5]], [[2, 1.0], [None, 3]], [[True, 1]]])
+def test_a_table_of_numbers_is_read_in_the_signatures_order(data: list[list[Any]]) -> None:
+    rows = invocations.from_json({"dataframe_split": {"columns": ["b", "a"], "data": data}}, NUMBERS)
+    read = rows.matrix if rows.columns is None else np.stack([rows.columns["a"], rows.columns["b"]], axis=1)
+    assert read is not None
+    expected = np.array([[a, b] for b, a in data], dtype=float)
+    assert np.array_equal(read.astype(float), expected, equal_nan=True)
+
+
+def test_a_table_of_whole_numbers_keeps_the_rules_of_its_columns() -> None:
+    signature = Signature(columns=(Column("a", "long"), Column("b", "double")))
+    with pytest.raises(Refused, match=r"column a, row 1: 2.5 is not a whole number"):
+        invocations.from_json({"instances": [[1, 2.0], [2.5, 1.0]]}, signature)
+
+
 def test_csv_says_the_same() -> None:
     rows = invocations.from_csv('colour,a\n"red",1.5\nblue,2\n', SIGNATURE)
     assert listed(rows) == {"a": [1.5, 2.0], "colour": ["red", "blue"]}
