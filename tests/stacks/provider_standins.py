@@ -113,7 +113,6 @@ class Ray:
 
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     submitted: list[dict[str, Any]] = field(default_factory=list)
-    deleted: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     puts: list[dict[str, Any]] = field(default_factory=list)
     log: str = ""
@@ -131,7 +130,6 @@ class Ray:
         made = web.Application(middlewares=[self._authorised])
         made.router.add_post("/api/jobs/", self._submit)
         made.router.add_get("/api/jobs/{id}", self._job)
-        made.router.add_delete("/api/jobs/{id}", self._forget)
         made.router.add_post("/api/jobs/{id}/stop", self._stop)
         made.router.add_get("/api/jobs/{id}/logs", self._logs)
         made.router.add_get("/api/jobs/{id}/logs/tail", self._tail)
@@ -164,11 +162,6 @@ class Ray:
 
     async def _job(self, request: web.Request) -> web.Response:
         return web.json_response(self.jobs[self._known(request)])
-
-    async def _forget(self, request: web.Request) -> web.Response:
-        self.deleted.append(self._known(request))
-        del self.jobs[request.match_info["id"]]
-        return web.json_response(data=True)
 
     async def _stop(self, request: web.Request) -> web.Response:
         self.stopped.append(self._known(request))

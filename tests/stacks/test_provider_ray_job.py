@@ -104,14 +104,13 @@ def test_a_running_job_is_attached_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("status", ["FAILED", "STOPPED", "SUCCEEDED"])
-def test_a_job_that_left_no_result_is_forgotten_and_submitted_again(tmp_path: Path, status: str) -> None:
+def test_a_job_that_left_no_result_is_made_again_under_an_id_of_its_own(tmp_path: Path, status: str) -> None:
     async def scenario() -> None:
         async with ground(tmp_path) as on:
             on.ray.jobs[IDENTITY] = {"status": status}
             trains(on)
             assert (await on.it.create("RayJob", on.job()))["status"] == "finished"
-            assert on.ray.deleted == [IDENTITY]
-            assert len(on.ray.submitted) == 1
+            assert [job["submission_id"] for job in on.ray.submitted] == [f"{IDENTITY}-2"]
 
     run(scenario)
 
@@ -201,7 +200,8 @@ def test_a_run_that_failed_unseen_is_found_by_a_refresh_and_made_again(tmp_path:
             assert seen["status"] == "failed"
             assert await on.it.changes("RayJob", seen, inputs) is True
             assert (await on.it.update("RayJob", seen, inputs))["status"] == "running"
-            assert len(on.ray.submitted) == 2
+            assert [job["submission_id"] for job in on.ray.submitted] == [IDENTITY, f"{IDENTITY}-2"]
+            assert (await on.it.read("RayJob", made)) == made, "the second attempt runs"
 
     run(scenario)
 

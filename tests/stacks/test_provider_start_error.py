@@ -52,7 +52,7 @@ def test_a_process_that_never_answers_is_ended_after_its_time(tmp_path: Path) ->
             assert "did not become ready within 1.5 s and was stopped" in said
             assert f"GET http://127.0.0.1:{PORT}/" in said
             assert not alive(int((tmp_path / "pid").read_text()))
-            assert any("waiting for GET" in status for status in it.heard.statuses)
+            assert any("waiting for service: GET" in status for status in it.heard.statuses)
 
     run(scenario)
 

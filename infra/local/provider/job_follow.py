@@ -27,7 +27,8 @@ _SLOW_PENDING_S = 15.0
 class Job:
     """One job of a training run: the training itself, or a new judgement."""
 
-    submission_id: str
+    name: str
+    """Of which Ray's submission ids are made."""
     spec_name: str
     """The file of the spec in the run's folder."""
     arguments: tuple[str, ...]
@@ -37,7 +38,7 @@ class Job:
         return shlex.join([python, "-P", "-m", "training", "--spec", str(spec), *self.arguments])
 
 
-async def follow(work: Work, ray: Ray, inputs: Properties, job: Job) -> None:
+async def follow(work: Work, ray: Ray, inputs: Properties, job: Job, submission_id: str) -> None:
     """Wait until a job has done its work, showing its log.
 
     Raises:
@@ -45,9 +46,9 @@ async def follow(work: Work, ray: Ray, inputs: Properties, job: Job) -> None:
     """
     log_file = Path(inputs["run_directory"]) / f"{Path(job.spec_name).stem}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    log = JobLog(work, ray, job.submission_id, log_file)
+    log = JobLog(work, ray, submission_id, log_file)
     try:
-        ended = await _until_ended(work, ray, inputs, job)
+        ended = await _until_ended(work, ray, inputs, submission_id)
         text = await log.finish()
     finally:
         await log.stop()
@@ -55,13 +56,13 @@ async def follow(work: Work, ray: Ray, inputs: Properties, job: Job) -> None:
         raise Failure(_failure(inputs, ended, text, log_file))
 
 
-async def _until_ended(work: Work, ray: Ray, inputs: Properties, job: Job) -> dict[str, Any]:
+async def _until_ended(work: Work, ray: Ray, inputs: Properties, submission_id: str) -> dict[str, Any]:
     begin = seen = time.monotonic()
     warned = False
     while True:
         found = None
         with contextlib.suppress(Unreachable):
-            found = await ray.job(job.submission_id)
+            found = await ray.job(submission_id)
         now = time.monotonic()
         if found is None:
             if now - seen > _LOST_S:
@@ -73,17 +74,17 @@ async def _until_ended(work: Work, ray: Ray, inputs: Properties, job: Job) -> di
             if found["status"] == "PENDING" and now - begin > _SLOW_PENDING_S and not warned:
                 warned = True
                 await work.warn(f"the job waits for resources: {found.get('message')}")
-            await _refuse_overtime(ray, inputs, job, found)
+            await _refuse_overtime(ray, inputs, submission_id, found)
             await work.status(f"training: {found['status'].lower()} ... {now - begin:.0f} s")
         await asyncio.sleep(_POLL_S)
 
 
-async def _refuse_overtime(ray: Ray, inputs: Properties, job: Job, found: dict[str, Any]) -> None:
+async def _refuse_overtime(ray: Ray, inputs: Properties, submission_id: str, found: dict[str, Any]) -> None:
     begin = (found.get("start_time") or time.time() * 1000) / 1000
     if time.time() - begin <= inputs["timeout_s"]:
         return
     with contextlib.suppress(Unreachable):
-        await ray.stop_job(job.submission_id)
+        await ray.stop_job(submission_id)
     raise Failure(
         f"the training run {inputs['identity'][:16]} did not end within {inputs['timeout_s']:g} s and was stopped: "
         "raise slipway:training.timeout, or make the training smaller"

@@ -47,6 +47,7 @@ class JobLog:
 
     def __init__(self, work: Work, ray: Ray, submission_id: str, copy: Path) -> None:
         self._work, self._ray, self._id, self._copy = work, ray, submission_id, copy
+        copy.unlink(missing_ok=True)
         self._lines, self._stream = Lines(), new_stream()
         self._following = asyncio.create_task(self._follow())
 

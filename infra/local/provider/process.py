@@ -180,8 +180,11 @@ async def _until_ready(work: Work, record: Record, inputs: Properties) -> None:
             codes.append(code)
         return record.is_running()
 
+    async def progress(what: str) -> None:
+        await work.status(f"waiting for {record.name}: {what}")
+
     unmet = await wait_until_ready(
-        work.machine.http, inputs["ready"], timeout_s=inputs["start_timeout_s"], lives=lives, progress=work.status
+        work.machine.http, inputs["ready"], timeout_s=inputs["start_timeout_s"], lives=lives, progress=progress
     )
     if unmet is None:
         return

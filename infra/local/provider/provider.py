@@ -6,6 +6,7 @@ It owns the translation between the engine's protocol and `ResourceType`; it kno
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import Coroutine, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from infra.local.provider.ray_job import RayJobType
 from infra.local.provider.resource_type import ResourceType
 from infra.local.provider.rules import problems
 from infra.local.provider.serve_application import ServeApplicationType
+from infra.local.provider.supervisor import disk_hint
 from infra.local.provider.values import plain, wrapped
 
 VERSION = "0.1.0"
@@ -126,12 +128,20 @@ class LocalProvider(engine.Provider):
         try:
             await asyncio.wait({running, cancelled}, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
-                return running.result()
+                return _result(name, running)
             raise Interrupted(f"{name}: interrupted; what was started goes on, and the next `up` takes it up")
         finally:
             for task in (running, cancelled):
                 task.cancel()
             await asyncio.gather(running, cancelled, return_exceptions=True)
+
+
+def _result(name: str, done: asyncio.Future[Result]) -> Result:
+    try:
+        return done.result()
+    except OSError as error:
+        hint = disk_hint(error.filename) if error.errno == errno.ENOSPC and error.filename else None
+        raise Failure(f"{name}: {hint or error}") from error
 
 
 def _type(qualified: str) -> ResourceType:

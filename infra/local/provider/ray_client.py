@@ -5,6 +5,7 @@ It translates requests and answers; what to do about them is its callers' busine
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -32,6 +33,19 @@ class Ray:
         found: dict[str, Any] | None = answer.json() if answer.ok else None
         return found
 
+    async def latest(self, name: str) -> tuple[str, dict[str, Any] | None]:
+        """Return the submission id of the active job called `name` with its status, or a fresh id with None.
+
+        The ids are NAME, NAME-2, NAME-3 and so on.  None is ever used again: Ray's monitor of a job that has just
+        ended would take a new job of the same id for the old one, and call it failed while it runs.
+        """
+        for attempt in itertools.count(1):
+            submission_id = name if attempt == 1 else f"{name}-{attempt}"
+            found = await self.job(submission_id)
+            if found is None or found["status"] in ACTIVE:
+                return submission_id, found
+        raise AssertionError  # the count has no end
+
     async def submit(self, job: dict[str, Any]) -> None:
         """Submit a job; its `submission_id` must be unknown to this head.
 
@@ -45,10 +59,6 @@ class Ray:
     async def stop_job(self, submission_id: str) -> None:
         """Ask a job to stop; one that is unknown or over is fine."""
         await self._ask("POST", f"/api/jobs/{submission_id}/stop", allowed=(400, _NOT_FOUND))
-
-    async def forget_job(self, submission_id: str) -> None:
-        """Remove a job that is over, so that its id can be used again."""
-        await self._ask("DELETE", f"/api/jobs/{submission_id}", allowed=(_NOT_FOUND,))
 
     async def job_log(self, submission_id: str) -> str:
         """Return the whole log of a job so far."""

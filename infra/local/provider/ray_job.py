@@ -20,7 +20,7 @@ from infra.local.provider.job_follow import Job, follow
 from infra.local.provider.machine import Work
 from infra.local.provider.mlflow_client import Tracking
 from infra.local.provider.patience import patiently
-from infra.local.provider.ray_client import ACTIVE, Ray
+from infra.local.provider.ray_client import Ray
 from infra.local.provider.resource_type import ResourceType
 from infra.local.provider.rules import Rule
 from infra.local.provider.values import UNKNOWN, Properties, has_unknown
@@ -28,6 +28,8 @@ from training.identity import digest_of
 
 _RESULTS = ("run_id", "model_version", "verdict", "metrics", "reasons", "candidate")
 _SHORT = 16
+_LARGEST_SPEC = 4_000
+"""Characters; it is stored twice, and the state of a run stays below 16 kB."""
 _CAUSES = {"identity", "gate"}
 _FOLLOWING = {"spec", "code", "run_directory"}
 """Inputs that change whenever a cause does; a preview that listed them would bury the cause."""
@@ -37,6 +39,10 @@ def _is_code(value: Any) -> bool:
     return isinstance(value, dict) and rules.is_path(value.get("root")) and rules.is_texts(value.get("files"))
 
 
+def _is_spec(value: Any) -> bool:
+    return rules.is_json_object(value) and len(value) <= _LARGEST_SPEC
+
+
 class RayJobType(ResourceType):
     """Ensures, re-gates, looks at and cancels training runs."""
 
@@ -44,7 +50,7 @@ class RayJobType(ResourceType):
         "name": rules.TEXT,
         "identity": rules.TEXT,
         "identity_parts": rules.TEXT_MAP,
-        "spec": rules.JSON_OBJECT,
+        "spec": Rule(accepts=_is_spec, says=f"a JSON object of at most {_LARGEST_SPEC} characters: fewer parameters"),
         "code": Rule(accepts=_is_code, says="a map with `root`, `files`, `digest` and `lock`"),
         "python": rules.PATH,
         "dashboard_url": rules.URL,
@@ -104,19 +110,19 @@ class RayJobType(ResourceType):
             result = await tracking.finished_run(state["model_name"], state["identity"])
             if result:
                 return {**state, **_finished(result)}
-            job = await _ray(work, state).job(state["identity"])
+            _, job = await _ray(work, state).latest(state["identity"])
         except Unreachable as error:
             await work.status(f"kept as stored: {error}")
             return state
-        return {**state, "status": "running" if job and job["status"] in ACTIVE else "failed"}
+        return {**state, "status": "running" if job else "failed"}
 
     async def delete(self, work: Work, state: Properties) -> None:
         """Stop the job when it still runs; runs, versions and artifacts stay."""
         ray = _ray(work, state)
         try:
-            job = await ray.job(state["identity"])
-            if job and job["status"] in ACTIVE:
-                await ray.stop_job(state["identity"])
+            submission_id, job = await ray.latest(state["identity"])
+            if job:
+                await ray.stop_job(submission_id)
                 await work.say(f"stopped the training run {state['identity'][:_SHORT]}")
         except Unreachable:
             return  # without its Ray head no job runs
@@ -169,21 +175,19 @@ async def _recorded(tracking: Tracking, inputs: Properties) -> dict[str, Any]:
 async def _run(work: Work, inputs: Properties, job: Job) -> bool:
     """Attach to the job or submit it; returns whether it has ended (False only without `wait`)."""
     ray = _ray(work, inputs)
-    known = await patiently(lambda: ray.job(job.submission_id), f"Ray at {ray.url}")
-    if known and known["status"] in ACTIVE:
-        await work.say(f"attached to the job {job.submission_id[:_SHORT]}, which runs already")
+    submission_id, active = await patiently(lambda: ray.latest(job.name), f"Ray at {ray.url}")
+    if active:
+        await work.say(f"attached to the job {submission_id}, which runs already")
     else:
-        if known:
-            await patiently(lambda: ray.forget_job(job.submission_id), f"Ray at {ray.url}")
-        await ray.submit(await asyncio.to_thread(_prepared, work, inputs, job))
+        await ray.submit(await asyncio.to_thread(_prepared, work, inputs, job, submission_id))
     if not inputs["wait"]:
         await work.say("submitted; the result enters with the next `up --refresh`")
         return False
-    await follow(work, ray, inputs, job)
+    await follow(work, ray, inputs, job, submission_id)
     return True
 
 
-def _prepared(work: Work, inputs: Properties, job: Job) -> dict[str, Any]:
+def _prepared(work: Work, inputs: Properties, job: Job, submission_id: str) -> dict[str, Any]:
     """Write the snapshot and the spec; returns the request that submits the job."""
     code, folder = inputs["code"], snapshot.take(inputs["code"], inputs["code_directory"])
     spec = {
@@ -198,7 +202,7 @@ def _prepared(work: Work, inputs: Properties, job: Job) -> dict[str, Any]:
     settings = work.machine.settings
     metadata = {"slipway.identity": inputs["identity"], "slipway.stack": settings.stack}
     return {
-        "submission_id": job.submission_id,
+        "submission_id": submission_id,
         "entrypoint": job.entrypoint(inputs["python"], file),
         "runtime_env": {"env_vars": {"PYTHONPATH": str(folder)}},
         "metadata": {**metadata, "slipway.project": settings.project},

@@ -79,7 +79,7 @@ async def wait_until_ready(
             now = time.monotonic()
             if not lives() or now - begin > timeout_s:
                 return f"{name_of(check)}: {seen}"
-            await progress(f"waiting for {name_of(check)} ... {now - begin:.0f} s")
+            await progress(f"{name_of(check)} ... {now - begin:.0f} s")
             await asyncio.sleep(_POLL_S)
     return None if lives() else "it ended"
 
