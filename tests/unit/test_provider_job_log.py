@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.local.provider.job_log import Lines
+from infra.local.provider.job_log import Lines, of_the_job
 
 
 @st.composite
@@ -40,3 +40,13 @@ def test_half_a_line_waits_for_its_other_half() -> None:
     assert lines.take("load  56") == []
     assert lines.take("9 rows\ntrain") == ["load  569 rows"]
     assert lines.end() == ["train"]
+
+
+def test_what_ray_says_about_a_job_is_not_said_by_the_job() -> None:
+    lines = [
+        "2026-11-24 00:09:52,470\tINFO job_manager.py:581 -- Runtime env is setting up.",
+        "Running entrypoint for job abc: python -m training",
+        "load      569 rows",
+        "note: Running entrypoint for job is what this line talks about",
+    ]
+    assert of_the_job(lines) == lines[2:]

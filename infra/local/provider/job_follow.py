@@ -12,7 +12,7 @@ from typing import Any
 
 from infra.local.provider.failure import Failure
 from infra.local.provider.http import Unreachable
-from infra.local.provider.job_log import JobLog
+from infra.local.provider.job_log import JobLog, of_the_job
 from infra.local.provider.machine import Work
 from infra.local.provider.ray_client import Ray
 from infra.local.provider.values import Properties
@@ -95,5 +95,5 @@ def _failure(inputs: Properties, ended: dict[str, Any], text: str, log_file: Pat
     text = text or str(ended.get("message") or "")
     code = ended.get("driver_exit_code")
     how = "was stopped" if ended["status"] == "STOPPED" else f"failed{'' if code is None else f' (exit code {code})'}"
-    last = "\n".join(text.splitlines()[-_TAIL_LINES:]) or ended.get("error_type") or "(no log)"
+    last = "\n".join(of_the_job(text.splitlines())[-_TAIL_LINES:]) or ended.get("error_type") or "(no log)"
     return f"the training run {inputs['identity'][:16]} {how}.\nThe end of its log:\n{last}\nlog: {log_file}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from pathlib import Path
 
 from infra.local.provider.engine_log import new_stream
@@ -12,8 +13,13 @@ from infra.local.provider.machine import Work
 from infra.local.provider.ray_client import Ray
 
 _RETRY_S = 0.5
-_OF_RAY = ("job_manager.py:", "Running entrypoint for job ")
+_OF_RAY = re.compile(r"\tINFO job_manager\.py:\d+ -- |^Running entrypoint for job ")
 """Lines that Ray writes into every job's log; they stay in the file and are no news to the user."""
+
+
+def of_the_job(lines: list[str]) -> list[str]:
+    """Return the lines without those that Ray puts before a job's own."""
+    return [line for line in lines if not _OF_RAY.search(line)]
 
 
 class Lines:
@@ -80,8 +86,7 @@ class JobLog:
         if not lines:
             return
         await asyncio.to_thread(_append, self._copy, "\n".join(lines) + "\n")
-        own = [line for line in lines if not any(mark in line for mark in _OF_RAY)]
-        if own:
+        if own := of_the_job(lines):
             await self._work.say("\n".join(own) + "\n", stream=self._stream)
 
 
