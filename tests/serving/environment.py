@@ -248,6 +248,7 @@ def serve_environment(p: Ports, ha: Path) -> dict[str, str]:
         "DASHBOARD_METRIC_PORT": p.dashboard_metrics,
         "RAY_SERVE_ENABLE_HA_PROXY": 1,
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": 1,
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": 0,  # one parsed log line per request; the replicas count as well
         "RAY_SERVE_HAPROXY_METRICS_PORT": p.ha_metrics,
         "RAY_SERVE_HAPROXY_STATS_PORT": p.ha_stats,
         "RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": p.base + 60,

@@ -3,94 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from serving.release import BARRED, Command, Promote, Seen, Smoke, Tag, Verdict, interesting, step
+from serving.release import BARRED, Command, Promote, Seen, Smoke, step
 from serving.release_state import HISTORY, State, from_json, to_json
-
-NOW = "2026-11-23T00:00:00.000+00:00"
-VERSIONS = ("1", "2", "3", "4")
-Event = tuple[str, object]
-
-
-@dataclass
-class World:
-    """A registry, the stack's wish, and one controller that may die after any single effect."""
-
-    champion: str | None = None
-    tags: dict[str, str | None] = field(default_factory=lambda: dict.fromkeys(VERSIONS))
-    stored: str = "null"
-    asked: str | None = None
-    command: Command | None = None
-    good: frozenset[str] = frozenset(VERSIONS)
-    verdict: Verdict | None = None
-    promoted: list[str] = field(default_factory=list)
-    touched: set[str] = field(default_factory=set)
-    """Versions that a person made champion, tested or not."""
-
-    @property
-    def state(self) -> State:
-        value = json.loads(self.stored)
-        return State() if value is None else from_json(value)
-
-    def seen(self) -> Seen:
-        names = interesting(self.state, self.champion, self.asked)
-        return Seen(
-            champion=self.champion,
-            asked=self.asked,
-            command=self.command,
-            versions={name: self.tags[name] for name in names if name in self.tags},
-            verdict=self.verdict,
-        )
-
-    def turn(self, effects: int = 99) -> bool:
-        """One turn that dies after so many effects; return whether anything was to be done."""
-        before = self.state
-        after, actions = step(before, self.seen(), NOW)
-        if after != before and effects > 0:
-            self.stored = json.dumps(to_json(after))
-            effects -= 1
-        for action in actions[: max(effects, 0)]:
-            self._do(action)
-        return after != before or bool(actions)
-
-    def _do(self, action: Smoke | Promote | Tag) -> None:
-        match action:
-            case Smoke(version):
-                self.verdict = Verdict(version, version in self.good, "it crashed")
-            case Promote(version):
-                assert self.tags[version] not in BARRED, f"{version} came back"
-                self.champion = version
-                self.promoted.append(version)
-            case Tag(version, value):
-                self.tags[version] = value
-
-    def die(self, effects: int) -> None:
-        """Die within a turn; the next controller knows no verdict."""
-        self.turn(effects)
-        self.verdict = None
-
-    def settle(self) -> World:
-        for _ in range(30):
-            if not self.turn():
-                return self
-        raise AssertionError(f"it never comes to rest: {self}")
-
-
-def released(*versions: str) -> World:
-    world = World()
-    for version in versions:
-        world.asked = version
-        world.settle()
-    return world
-
-
-def rollback(identity: str = "c1") -> Command:
-    return Command(identity, "rollback", by="ana", reason="too slow")
+from tests.serving.release_world import NOW, VERSIONS, Event, World, released, rollback
 
 
 def test_nothing_trained_and_nothing_asked_is_idle() -> None:
@@ -278,7 +199,7 @@ def play(world: World, event: Event) -> None:
             world.die(effects)  # type: ignore[arg-type]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENTS, max_size=25), BAD)
 def test_whatever_happens_it_comes_to_rest_in_a_state_that_agrees_with_the_registry(
     events: list[Event], bad: frozenset[str]
@@ -296,7 +217,7 @@ def test_whatever_happens_it_comes_to_rest_in_a_state_that_agrees_with_the_regis
     assert {version for version, tag in world.tags.items() if tag == "champion"} <= {world.champion}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENTS, max_size=25), BAD)
 def test_at_rest_another_turn_and_another_controller_do_nothing(events: list[Event], bad: frozenset[str]) -> None:
     world = World(good=frozenset(VERSIONS) - bad)
@@ -309,7 +230,7 @@ def test_at_rest_another_turn_and_another_controller_do_nothing(events: list[Eve
     assert (world.stored, world.champion, world.tags) == before
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(EVENTS, max_size=15))
 def test_a_step_is_a_function_of_its_arguments_and_its_state_survives_json(events: list[Event]) -> None:
     world = World()
@@ -320,7 +241,7 @@ def test_a_step_is_a_function_of_its_arguments_and_its_state_survives_json(event
         assert from_json(json.loads(json.dumps(to_json(state)))) == state
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(0, 3), max_size=12))
 def test_crashes_anywhere_do_not_change_where_a_release_and_a_rollback_end(crashes: list[int]) -> None:
     smooth = replace(released("1", "2"), asked="3").settle()
