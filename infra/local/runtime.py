@@ -27,7 +27,7 @@ from components.seam import (
 )
 from infra.local.layout import Layout
 from infra.local.ports import PortBlock
-from infra.local.ray_node import HOST, prestart_body, ray_command, ray_environment
+from infra.local.ray_node import HOST, http_options, prestart_body, ray_command, ray_environment
 from infra.local.resources import DataFolder, Process, RayJob, ServeApplication
 
 _START_TIMEOUT_S = 180
@@ -198,7 +198,7 @@ class ProcessRuntime:
             token_file=ray.token_file,
             incarnation=ray.incarnation,
             application=spec.tracking_url.apply(lambda uri: json.dumps(self._application(spec, uri), sort_keys=True)),
-            http={"host": HOST, "port": ray.serving_port, "request_timeout_s": ray.request_timeout_s},
+            http=http_options(ray.serving_port, ray.request_timeout_s),
             grpc_port=self._ports.serve_grpc,
             code=_code(spec.code),
             code_directory=str(self._layout.state / "code"),

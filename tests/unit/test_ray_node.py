@@ -8,7 +8,7 @@ from pathlib import Path
 from components.seam import Place
 from infra.local.layout import Layout
 from infra.local.ports import block_at
-from infra.local.ray_node import prestart_body, ray_command, ray_environment, serve_config
+from infra.local.ray_node import http_options, prestart_body, ray_command, ray_environment, serve_config
 
 PLACE = Place(project="slipway", stack="dev", root=Path("/home/somebody/with/a/long/path/to/the/checkout/of/slipway"))
 LAYOUT, PORTS = Layout(PLACE), block_at(12000)
@@ -45,5 +45,6 @@ def test_the_token_is_a_file_and_never_an_argument() -> None:
 
 def test_starting_serve_early_uses_the_options_of_the_later_deployment() -> None:
     config = serve_config(PORTS, 8000, 30)
-    assert config["http_options"] == {"host": "127.0.0.1", "port": 8000, "request_timeout_s": 30}
+    assert config["http_options"] == http_options(8000, 30)
+    assert config["http_options"] == {"host": "127.0.0.1", "port": 8000, "request_timeout_s": 35}
     assert config["applications"] == [], "else the early start would deploy something"
