@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
-COPY_BUFFER = 1 << 20
 EPOCH = "1970-01-01T00:00:00Z"
 
 
@@ -34,7 +33,7 @@ def write_archive(out: Path, layers: Sequence[Path], *, name: str, config: Mappi
     described = _descriptor("application/vnd.oci.image.manifest.v1+json", manifest) | {"annotations": named}
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with tarfile.open(draft, "w", format=tarfile.GNU_FORMAT, copybufsize=COPY_BUFFER) as archive:
+        with tarfile.open(draft, "w", format=tarfile.GNU_FORMAT) as archive:
             _add_bytes(archive, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
             _add_bytes(archive, "index.json", _json({"schemaVersion": 2, "manifests": [described]}))
             for blob in (manifest, image):
@@ -86,7 +85,7 @@ def write_layer(out: Path, tree: Path, *, prefix: str = "", owner: tuple[int, in
     """
     draft = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT, copybufsize=COPY_BUFFER) as layer:
+        with tarfile.open(draft, "w", format=tarfile.PAX_FORMAT) as layer:
             for parent in reversed(Path(prefix).parents):
                 if parent != Path():
                     _add_folder(layer, str(parent))
