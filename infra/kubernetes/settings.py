@@ -1,0 +1,92 @@
+"""What `slipway:substrate` may say when its kind is `kubernetes`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from components.settings import Settings
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""A DNS label: what Kubernetes accepts as the name of a namespace or Service."""
+SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")]
+Size = Annotated[str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(m|[kMGTP]i?)?$")]
+"""A Kubernetes quantity, such as 500m or 20Gi."""
+Image = Annotated[str, Field(pattern=r"^[\w.:/-]+@sha256:[0-9a-f]{64}$")]
+"""An image by digest: a tag may name something else tomorrow."""
+Network = Annotated[str, Field(pattern=r"^([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])$")]
+
+
+class DatabaseSettings(Settings):
+    """`slipway:substrate.database`: where MLflow keeps runs and the registry; PostgreSQL, always."""
+
+    image: Image | None = Field(default=None, description="run PostgreSQL in the cluster from this image")
+    size: Size = Field(default="10Gi", description="the size of its volume")
+    url_secret: SecretName | None = Field(
+        default=None, description="an existing Secret of the namespace whose key `url` is a SQLAlchemy URL"
+    )
+
+
+class VolumeSettings(Settings):
+    """`slipway:substrate.volume`: artifacts on one volume, for clusters of one node."""
+
+    size: Size = Field(default="20Gi", description="the size of the volume")
+
+
+class QuotaSettings(Settings):
+    """`slipway:substrate.quota`: the most that the environment's namespace may ask for."""
+
+    cpu: Size = Field(default="32", description="CPU cores requested")
+    memory: Size = Field(default="128Gi", description="memory requested")
+    gpus: int = Field(default=0, ge=0, description="nvidia.com/gpu")
+    pods: int = Field(default=100, ge=1, description="pods")
+
+
+class TlsSettings(Settings):
+    """`slipway:substrate.gateway.tls`."""
+
+    section: Name = Field(default="https", description="the TLS listener of the Gateway")
+
+
+class GatewaySettings(Settings):
+    """`slipway:substrate.gateway`: the existing Gateway that routes a host name to the model endpoint."""
+
+    name: Name = Field(description="the Gateway")
+    namespace: Name = Field(description="its namespace")
+    hostname: str = Field(min_length=1, description="the host name of the model endpoint")
+    tls: TlsSettings | None = Field(default=None, description="present: requests come in by HTTPS")
+
+
+class KubernetesConfig(Settings):
+    """A cluster that exists: kind, k3s, on-premises, GKE, AKS, EKS."""
+
+    kind: Literal["kubernetes"]
+    context: str = Field(min_length=1, description="the kubeconfig context; nothing is taken from the current one")
+    kubeconfig: str | None = Field(
+        default=None, description="a kubeconfig file; $KUBECONFIG or ~/.kube/config if absent"
+    )
+    namespace: Name | None = Field(default=None, description="the namespace to make; PROJECT-STACK if absent")
+    platform: Literal["generic", "gke", "aks", "eks"] = Field(default="generic", description="generic, gke, aks or eks")
+    operators: Literal["managed", "external"] = Field(
+        default="external", description="external: KubeRay is installed already; managed: this stack installs it"
+    )
+    image: Image = Field(description="REPOSITORY@sha256:DIGEST of the image made by the Dockerfile")
+    pull_secret: SecretName | None = Field(default=None, description="an existing Secret for the image registry")
+    storage_class: str | None = Field(
+        default=None, description="the StorageClass of volumes; the default one if absent"
+    )
+    nodes: int | None = Field(default=None, ge=1, description="how many nodes the cluster has; 1 allows `volume`")
+    database: DatabaseSettings = Field(description="image (in the cluster) or url_secret")
+    volume: VolumeSettings | None = Field(default=None, description="artifacts on one volume instead of S3")
+    store_secret: SecretName | None = Field(
+        default=None,
+        description="an existing Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for artifacts on S3",
+    )
+    quota: QuotaSettings = QuotaSettings()
+    ingress_from: tuple[Name, ...] = Field(default=(), description="namespaces whose pods may call the model endpoint")
+    gateway: GatewaySettings | None = Field(default=None, description="routes a host name to the model endpoint")
+    operator_namespace: Name = Field(default="kuberay-operator", description="where KubeRay's operator runs")
+    api_server_cidr: Network | None = Field(
+        default=None, description="the API server's address range, for egress rules; any address on its port if absent"
+    )
