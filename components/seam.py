@@ -7,7 +7,7 @@ substrate implements.  No Kubernetes or AWS type may cross it, and no substrate 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,6 +22,8 @@ class Place:
     stack: str
     root: Path
     """The folder of Pulumi.yaml; relative paths in the config mean this folder."""
+    secrets: Mapping[str, Output[str]] = field(default_factory=dict)
+    """What the stack's config holds encrypted, by its key without the prefix."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,18 +37,68 @@ class ReadyCheck:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ServiceSpec:
-    """A long-running HTTP service.
+class Command:
+    """A Python module with its arguments (`python -m module`)."""
 
-    `{host}`, `{port}` and `{state}` in `command` and `environment` are filled in by the runtime: the address to
+    module: str
+    arguments: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseNeed:
+    """A SQL database that outlives the service and is shared by its replicas."""
+
+    variable: str
+    """The environment variable that gets the database's SQLAlchemy URL."""
+    migrations: Sequence[Command]
+    """Run in this order, to their end, before a new version of the service starts; `{database}` is the URL."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoginNeed:
+    """One generated login; each field names the environment variable that gets the value."""
+
+    username: str
+    password: str
+    signing_key: str
+    """Signs sessions: the same for every replica."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtectedForm:
+    """How a service is started where others than its owner can reach it: nobody gets in without the login.
+
+    `{host}`, `{port}` and `{config}` in `command` and `environment` are filled in by the runtime; `{config}` is the
+    folder with `files`, in which `{database}` becomes the database's URL.
+    """
+
+    command: Command
+    environment: Mapping[str, Input[str]]
+    files: Mapping[str, str]
+    database: DatabaseNeed
+    login: LoginNeed
+    allowed_hosts: str
+    """The environment variable that gets the names under which the service is called, separated by commas."""
+    ready: ReadyCheck
+    """Answered without the login."""
+    cpus: float
+    memory_mib: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceSpec:
+    """A long-running HTTP service, in two forms: on the owner's machine, and where others can reach it.
+
+    `{host}`, `{port}` and `{state}` in `arguments` and `environment` are filled in by the runtime: the address to
     listen on, and a folder that outlives restarts.
     """
 
     role: str
     module: str
-    """The Python module that is run (`python -m module`)."""
+    """The Python module that is run (`python -m module`) where only the owner can reach it."""
     arguments: Sequence[str]
     environment: Mapping[str, Input[str]]
+    protected: ProtectedForm
     port: int | None
     """The port asked for in the config; the runtime chooses one when absent."""
     port_setting: str

@@ -9,7 +9,7 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 from pydantic import Field
 
 from components.artifact_store import ArtifactStore
-from components.seam import ReadyCheck, Runtime, ServiceSpec
+from components.seam import Command, DatabaseNeed, LoginNeed, ProtectedForm, ReadyCheck, Runtime, ServiceSpec
 from components.settings import Settings
 
 # What the `mlflow server` command itself sets before it starts uvicorn.  Starting uvicorn directly saves the second
@@ -28,6 +28,25 @@ SERVER_ENVIRONMENT = {
 SERVER_ARGUMENTS = (
     "mlflow.server.fastapi_app:app",
     *("--host", "{host}", "--port", "{port}", "--workers", "1", "--no-access-log"),
+)
+
+
+# MLflow keeps users beside runs, in the same database under a version table of its own.  It reads that address from
+# this file alone, and the login from the environment; there is no default password.  A checked password is believed
+# for a minute: the hash of each request would cost more than the request.
+AUTH_FILE = "basic_auth.ini"
+AUTH_CONFIG = """[mlflow]
+default_permission = READ
+database_uri = {database}
+auth_cache_ttl_seconds = 60
+"""
+PROTECTED_COMMAND = Command(
+    module="mlflow",
+    arguments=("server", "--app-name", "basic-auth", "--host", "{host}", "--port", "{port}", "--workers", "1"),
+)
+MIGRATIONS = (
+    Command(module="mlflow", arguments=("db", "upgrade", "{database}")),
+    Command(module="mlflow.server.auth", arguments=("db", "upgrade", "--url", "{database}")),
 )
 
 
@@ -69,6 +88,7 @@ def _spec(artifacts: ArtifactStore, settings: TrackingSettings) -> ServiceSpec:
         module="uvicorn",
         arguments=SERVER_ARGUMENTS,
         environment=environment,
+        protected=_protected(artifacts),
         port=settings.port,
         port_setting="slipway:tracking.port",
         # /health answers before the database exists; the first API call migrates it
@@ -77,4 +97,28 @@ def _spec(artifacts: ArtifactStore, settings: TrackingSettings) -> ServiceSpec:
             ReadyCheck(path="/api/2.0/mlflow/experiments/search", method="POST", body='{"max_results": 1}'),
         ],
         keep_state=artifacts.retain,
+    )
+
+
+def _protected(artifacts: ArtifactStore) -> ProtectedForm:
+    return ProtectedForm(
+        command=PROTECTED_COMMAND,
+        environment={
+            **artifacts.store.environment,
+            "MLFLOW_ARTIFACTS_DESTINATION": artifacts.uri,
+            "MLFLOW_AUTH_CONFIG_PATH": "{config}/" + AUTH_FILE,
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        },
+        files={AUTH_FILE: AUTH_CONFIG},
+        database=DatabaseNeed(variable="MLFLOW_BACKEND_STORE_URI", migrations=MIGRATIONS),
+        login=LoginNeed(
+            username="MLFLOW_AUTH_ADMIN_USERNAME",
+            password="MLFLOW_AUTH_ADMIN_PASSWORD",  # noqa: S106 - the name of a variable
+            signing_key="MLFLOW_FLASK_SERVER_SECRET_KEY",
+        ),
+        allowed_hosts="MLFLOW_SERVER_ALLOWED_HOSTS",
+        ready=ReadyCheck(path="/health"),
+        cpus=1,
+        memory_mib=1536,
     )

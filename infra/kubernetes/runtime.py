@@ -22,7 +22,7 @@ from components.seam import (
     StoreHandle,
     StoreSpec,
 )
-from infra.kubernetes import ray_template, serving, service, storage, training
+from infra.kubernetes import ray_template, service, serving, storage, training
 from infra.kubernetes.names import Context
 
 
