@@ -1,0 +1,194 @@
+"""A connection to a cluster, by the kubeconfig context that the stack names.
+
+The client library is imported where a connection is made: it costs 0.4 s, and only stacks on Kubernetes pay it.
+It says plainly why a cluster cannot be used; what is asked of it is for others to know.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.settings import SettingError
+
+if TYPE_CHECKING:
+    from kubernetes.client import ApiClient
+
+TIMEOUT_S = 10
+_CALLS_AT_ONCE = 16
+_OK = range(200, 300)
+_OBJECT = re.compile(r"<?[\w.]+\([^)]*\)?(?: object at 0x[0-9a-f]+)?>?: |<[^>]*object at 0x[0-9a-f]+>: ")
+
+
+class ClusterUnusable(SettingError):
+    """The cluster of a stack cannot be reached or used; the text says why and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What the API server answered."""
+
+    status: int
+    body: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        """Whether it did what was asked."""
+        return self.status in _OK
+
+    @property
+    def message(self) -> str:
+        """Why it did not."""
+        return str(self.body.get("message") or f"HTTP {self.status}")
+
+
+class Cluster:
+    """A cluster as one kubeconfig context reaches it.  Safe to use from several threads."""
+
+    def __init__(self, context: str, client: ApiClient) -> None:
+        self.context = context
+        self.address = str(client.configuration.host)
+        self._client = client
+
+    def get(self, path: str) -> Answer:
+        """Ask for an object, a list or a discovery document.
+
+        Raises:
+            ClusterUnusable: the API server does not answer.
+        """
+        return self._call("GET", path, None)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Create an object; reviews of access are asked for this way too.
+
+        Raises:
+            ClusterUnusable: the API server does not answer.
+        """
+        return self._call("POST", path, body)
+
+    def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+        from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
+        from urllib3.exceptions import HTTPError  # noqa: PLC0415
+
+        headers = {"Accept": "application/json", "Content-Type": "application/json"}
+        call = self._client.param_serialize(
+            method, path, header_params=headers, body=body, auth_settings=["BearerToken"]
+        )
+        try:
+            response: Any = self._client.call_api(*call, _request_timeout=TIMEOUT_S)
+            text = response.read() or b"{}"
+        except (ApiException, HTTPError, OSError) as error:
+            raise ClusterUnusable(
+                f"the API server {self.address} of the context {self.context} does not answer: {_reason(error)}. "
+                f"Look: kubectl --context {self.context} get --raw /version"
+            ) from None
+        return Answer(status=int(response.status), body=_decoded(text))
+
+    def portforward(self, namespace: str, pod: str, port: int) -> Any:
+        """Open a connection to a port of a pod, which has `socket(port)` and `close()`."""
+        from kubernetes.client import ApiClient, CoreV1Api  # noqa: PLC0415
+        from kubernetes.stream import portforward  # noqa: PLC0415
+
+        # the library swaps a method of the client while it connects: never on the client that others are using
+        api = CoreV1Api(ApiClient(self._client.configuration))
+        return portforward(api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port))
+
+
+def _reason(error: BaseException) -> str:
+    """Return the innermost reason in one line; urllib3 wraps it, with the addresses of objects in the text."""
+    inner: Any = error
+    while isinstance(getattr(inner, "reason", None), BaseException):
+        inner = inner.reason
+    text = str(getattr(inner, "reason", None) or inner) or type(inner).__name__
+    return " ".join(_OBJECT.sub("", text).split())
+
+
+def _decoded(text: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {"message": text.decode(errors="replace")[:200]}
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def kubeconfig_path(kubeconfig: str | None) -> str:
+    """Return the kubeconfig to read: the given one, else $KUBECONFIG (a list is merged), else ~/.kube/config."""
+    given = kubeconfig or os.environ.get("KUBECONFIG") or "~/.kube/config"
+    return os.pathsep.join(str(Path(part).expanduser()) for part in given.split(os.pathsep) if part)
+
+
+@contextlib.contextmanager
+def connect(context: str, kubeconfig: str | None = None) -> Iterator[Cluster]:
+    """Yield the cluster of the context; nothing is sent yet.
+
+    Raises:
+        ClusterUnusable: no such file or context, or its credentials cannot be had.
+    """
+    from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
+    from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
+
+    path = kubeconfig_path(kubeconfig)
+    configuration: Any = Configuration()
+    configuration.retries = False
+    configuration.connection_pool_maxsize = _CALLS_AT_ONCE
+    user = _user(path, context)
+    loader: Any = kube_config
+    try:
+        loader.load_kube_config(path, context=context, client_configuration=configuration)
+    except (ConfigException, OSError, ValueError) as error:
+        raise ClusterUnusable(
+            f"slipway:substrate.context = {context!r}: its credentials in {path} cannot be used: {error}"
+        ) from None
+    plugin = (user.get("exec") or {}).get("command")
+    if plugin and not configuration.api_key and not configuration.cert_file:
+        # the library logs why and would go on without credentials
+        raise ClusterUnusable(
+            f"slipway:substrate.context = {context!r}: the credential plugin {plugin} in {path} gave no credentials. "
+            "Install it, or log in with it; then: kubectl --context " + context + " get --raw /version"
+        )
+    client: Any = ApiClient(configuration)
+    try:
+        yield Cluster(context, client)
+    finally:
+        client.close()
+        client.rest_client.close()
+
+
+def _user(path: str, context: str) -> Mapping[str, Any]:
+    """Return the user of the context as the kubeconfig describes it.
+
+    Raises:
+        ClusterUnusable: the file or the context is not there; the text lists the contexts there are.
+    """
+    from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
+    from yaml import YAMLError  # noqa: PLC0415
+
+    if not any(Path(part).is_file() for part in path.split(os.pathsep)):
+        raise ClusterUnusable(
+            f"there is no kubeconfig {path}. Make one (kind, k3s, gcloud, az and aws each write it), "
+            "or set slipway:substrate.kubeconfig"
+        )
+    loader: Any = kube_config
+    try:
+        # not the library's own list of contexts: that wants a current one, and nothing is taken from it here
+        config = loader.KubeConfigMerger(path).config.value
+        contexts = {str(entry["name"]): entry["context"] for entry in _entries(config, "contexts")}
+        users = {str(entry["name"]): entry.value["user"] for entry in _entries(config, "users")}
+    except (ConfigException, YAMLError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ClusterUnusable(f"the kubeconfig {path} cannot be read: {' '.join(str(error).split())}") from None
+    if context not in contexts:
+        raise ClusterUnusable(
+            f"slipway:substrate.context = {context!r}: there is no such context in {path}. "
+            f"There are: {', '.join(contexts) or 'none'}. Set one of them, or slipway:substrate.kubeconfig"
+        )
+    return users.get(str(contexts[context].value.get("user"))) or {}
+
+
+def _entries(config: Mapping[str, Any], key: str) -> list[Any]:
+    return config.get(key) or []
