@@ -1,0 +1,65 @@
+"""The custom resources of KubeRay as the program uses them: what a generator would make of the CRDs of 1.6.2.
+
+Only declarations.  Specs are manifests in the names of the wire; that the pinned CRDs accept them is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pulumi import CustomResource, CustomTimeouts, Input, Output, ResourceOptions
+
+_VERSION = "ray.io/v1"
+
+
+class _RayResource(CustomResource):
+    kind_: ClassVar[str]
+
+    metadata: Output[Mapping[str, Any]]
+    spec: Output[Mapping[str, Any]]
+    status: Output[Mapping[str, Any] | None]
+    """What the operator reported when the resource was last awaited or read; unknown in a preview that makes it."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        *,
+        metadata: Input[Mapping[str, Any]],
+        spec: Input[Mapping[str, Any]],
+        timeout_s: float,
+        opts: ResourceOptions | None = None,
+    ) -> None:
+        """Declare the object.
+
+        Args:
+            resource_name: logical name.
+            metadata: name, namespace, labels, annotations.
+            spec: the spec in the names of the CRD.
+            timeout_s: how long a create or an update may be awaited.
+            opts: resource options.
+        """
+        inputs = {"apiVersion": _VERSION, "kind": self.kind_, "metadata": metadata, "spec": spec, "status": None}
+        whole = f"{int(timeout_s)}s"
+        timeouts = ResourceOptions(custom_timeouts=CustomTimeouts(create=whole, update=whole, delete="600s"))
+        super().__init__(
+            f"kubernetes:{_VERSION}:{self.kind_}", resource_name, inputs, ResourceOptions.merge(opts, timeouts)
+        )
+
+
+class RayJob(_RayResource):
+    """One job, on a cluster of its own or on a selected one."""
+
+    kind_ = "RayJob"
+
+
+class RayService(_RayResource):
+    """A Serve application, on clusters that the operator replaces without a gap."""
+
+    kind_ = "RayService"
+
+
+class RayCluster(_RayResource):
+    """A long-lived cluster."""
+
+    kind_ = "RayCluster"
