@@ -72,7 +72,20 @@ class Cluster:
         """
         return self._call("POST", path, body)
 
+    def text(self, path: str) -> str | None:
+        """Ask for plain text, such as the log of a pod; None when it is refused.
+
+        Raises:
+            ClusterUnusable: the API server does not answer.
+        """
+        status, content = self._send("GET", path, None)
+        return content.decode(errors="replace") if status in _OK else None
+
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Answer:
+        status, content = self._send(method, path, body)
+        return Answer(status=status, body=_decoded(content or b"{}"))
+
+    def _send(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, bytes]:
         from kubernetes.client.exceptions import ApiException  # noqa: PLC0415
         from urllib3.exceptions import HTTPError  # noqa: PLC0415
 
@@ -82,13 +95,13 @@ class Cluster:
         )
         try:
             response: Any = self._client.call_api(*call, _request_timeout=TIMEOUT_S)
-            text = response.read() or b"{}"
+            content = response.read()
         except (ApiException, HTTPError, OSError) as error:
             raise ClusterUnusable(
                 f"the API server {self.address} of the context {self.context} does not answer: {_reason(error)}. "
                 f"Look: kubectl --context {self.context} get --raw /version"
             ) from None
-        return Answer(status=int(response.status), body=_decoded(text))
+        return int(response.status), bytes(content or b"")
 
     def portforward(self, namespace: str, pod: str, port: int) -> Any:
         """Open a connection to a port of a pod, which has `socket(port)` and `close()`."""

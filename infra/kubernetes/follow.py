@@ -1,0 +1,162 @@
+"""Follows a training run while `up` waits for it: its log lines and what keeps its pods from running, as diagnostics.
+
+It only reads, runs in a thread of its own, and never fails the program: without a connection, or without the right
+to read pods and logs, it says so once and is quiet.  What it saw is kept, because KubeRay deletes a failed cluster
+and with it the pods that knew why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import re
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import pulumi
+
+from components.settings import SettingError
+from infra.kubernetes import failure
+from infra.kubernetes.connection import Cluster, connect
+from infra.kubernetes.names import Context
+
+if TYPE_CHECKING:
+    from pulumi import Resource
+
+_POLL_S = 2.0
+_KEPT_LINES = 60
+_LONGEST = 500
+_JOBS = "/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
+_PODS = "/api/v1/namespaces/{namespace}/pods"
+_NOISE = re.compile(r"^\s*$|SUCC|cli\.py|^-+$|Tailing logs until the job exits|^\x1b")
+
+Say = Callable[[str], object]
+
+
+class Follower:
+    """One run being watched.  `seen` and `lines` may be read at any time."""
+
+    def __init__(self, context: Context, name: str, tell: Say, warn: Say) -> None:
+        self.seen: list[str] = []
+        self.lines: deque[str] = deque(maxlen=_KEPT_LINES)
+        self._context, self._name, self._tell, self._warn = context, name, tell, warn
+        self._over = threading.Event()
+        self._printed: dict[str, str] = {}
+        """Pod -> the time of the last line passed on."""
+        self._attempt = 0
+
+    def start(self) -> None:
+        """Begin; the thread ends with the process at the latest."""
+        inherited = contextvars.copy_context()
+        threading.Thread(target=lambda: inherited.run(self._run), name=f"follow {self._name}", daemon=True).start()
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._over.set()
+
+    def _run(self) -> None:
+        config = self._context.config
+        try:
+            with connect(config.context, config.kubeconfig) as cluster:
+                while not self._over.wait(_POLL_S):
+                    self.look(cluster)
+        except SettingError as problem:
+            if not self._over.is_set():
+                self._tell(f"the run's output cannot be shown while it runs: {problem}")
+        except Exception as error:  # noqa: BLE001  a follower must never be the reason why something fails
+            pulumi.log.debug(f"following {self._name} ended: {type(error).__name__}: {error}")
+
+    def look(self, cluster: Cluster) -> None:
+        """Look once: at the run, at its cluster's pods, and at what its submitter printed since."""
+        namespace = self._context.namespace
+        job = cluster.get(f"{_JOBS.format(namespace=namespace)}/{self._name}")
+        if not job.ok:
+            return
+        status = job.body.get("status") or {}
+        attempt = int(status.get("failed") or 0)
+        if attempt > self._attempt:
+            self._attempt = attempt
+            self._warn(f"the run failed and is started again ({attempt}): {status.get('message', '')}"[:_LONGEST])
+        if status.get("jobDeploymentStatus") == "ValidationFailed":
+            self._notice(failure.explain(self._name, status))
+        members = self._pods(cluster, f"ray.io/cluster={status.get('rayClusterName') or '-'}")
+        submitters = self._pods(cluster, f"job-name={self._name}")
+        for pod in [*members, *submitters]:
+            trouble = failure.pod_trouble(pod)
+            if trouble is not None:
+                self._notice(trouble)
+        for pod in submitters:
+            self._print(cluster, pod["metadata"]["name"])
+
+    def _pods(self, cluster: Cluster, selector: str) -> list[dict[str, Any]]:
+        answer = cluster.get(f"{_PODS.format(namespace=self._context.namespace)}?labelSelector={selector}")
+        return list(answer.body.get("items") or []) if answer.ok else []
+
+    def _notice(self, text: str) -> None:
+        if text not in self.seen:
+            self.seen.append(text)
+            self._warn(text)
+
+    def _print(self, cluster: Cluster, pod: str) -> None:
+        """Pass on the lines that the submitter, which follows the driver's log, has printed since the last look."""
+        last = self._printed.get(pod, "")
+        since = f"&sinceTime={quote(last[:19] + 'Z')}" if last else ""
+        path = f"{_PODS.format(namespace=self._context.namespace)}/{pod}/log?timestamps=true{since}"
+        for stamped in (cluster.text(path) or "").splitlines():
+            stamp, _, line = stamped.partition(" ")
+            if stamp <= last:  # the API counts from whole seconds
+                continue
+            self._printed[pod] = stamp
+            if not _NOISE.search(line):
+                self.lines.append(line[:_LONGEST])
+                self._tell(line[:_LONGEST])
+
+
+def follow(context: Context, name: str, about: Resource) -> Follower:
+    """Follow the RayJob `name`, telling about it at the resource `about`, whose registration has ended already."""
+    loop = asyncio.get_event_loop()
+
+    def through(log: Callable[[str, Resource], None]) -> Say:
+        return lambda text: loop.call_soon_threadsafe(log, text, about)
+
+    follower = Follower(context, name, through(pulumi.log.info), through(pulumi.log.warn))
+    follower.start()
+    return follower
+
+
+def failed_attempts(context: Context, name: str) -> int:
+    """Return how many RayJobs of this run have failed and are still there; none when the cluster cannot be asked.
+
+    A failed RayJob is never run again by KubeRay, whatever is changed about it: the next attempt has another name.
+    """
+    config = context.config
+    try:
+        with connect(config.context, config.kubeconfig) as cluster:
+            path = f"{_JOBS.format(namespace=context.namespace)}?labelSelector=slipway/run={name}"
+            answer = cluster.get(path)
+    except SettingError:
+        return 0
+    jobs = answer.body.get("items") or [] if answer.ok else []
+    return attempt_after([(job["metadata"]["name"], job.get("status")) for job in jobs], name)
+
+
+def attempt_after(jobs: list[tuple[str, dict[str, Any] | None]], name: str) -> int:
+    """Return the attempt to ask for: the latest there is, or one more when that one has failed."""
+    attempts = {_attempt_of(job, name): status for job, status in jobs}
+    if not attempts:
+        return 0
+    latest = max(attempts)
+    return latest + 1 if failure.failed(attempts[latest]) else latest
+
+
+def _attempt_of(job: str, name: str) -> int:
+    suffix = job.removeprefix(name).removeprefix("-")
+    return int(suffix) if suffix.isdigit() else 0
+
+
+def attempt_name(name: str, attempt: int) -> str:
+    """Return the name of a RayJob: the first attempt has the run's own."""
+    return f"{name}-{attempt}" if attempt else name
