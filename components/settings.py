@@ -6,7 +6,18 @@ they must not read files, clocks or the network.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
 from pydantic import BaseModel, ConfigDict, Field
+
+_LONGEST_VALUE = 80
+Ability = Literal[
+    "gpu_pools", "fixed_ports", "local_data", "own_store", "folder_store", "given_store", "retained_store"
+]
+"""What an environment may ask of its substrate; one that lacks it says so while the stack file is read."""
 
 
 class SettingError(Exception):
@@ -17,6 +28,48 @@ class Settings(BaseModel):
     """Frozen, strict, and closed: an unknown key is an error, a number in quotes is not a number."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong with one setting."""
+
+    path: str
+    value: Any
+    rule: str
+    fix: str
+    absent: bool = False
+
+    def __str__(self) -> str:
+        value = "" if self.absent else f" = {_shown(self.value)}"
+        return f"slipway:{self.path}{value}: {self.rule}; fix: {self.fix}"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a substrate cannot do what is asked of it, and what to do instead."""
+
+    rule: str
+    fix: str
+
+
+class SubstrateSettings(Settings):
+    """The base of `slipway:substrate`: one class a substrate, told apart by `kind`."""
+
+    kind: str
+
+    def refuses(self, ability: Ability) -> Refusal | None:
+        """Say why this substrate lacks an ability; None when it has it."""
+        raise NotImplementedError
+
+    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
+        """Find settings of the substrate that cannot hold together; `secrets` are the encrypted keys there are."""
+        raise NotImplementedError
 
 
 class Replicas(Settings):

@@ -12,21 +12,38 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[0] = str(ROOT)
 
 import pulumi  # noqa: E402
-from pulumi.runtime.config import CONFIG, get_config_env  # noqa: E402
+from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # noqa: E402
 
 from components.seam import Place  # noqa: E402
 from components.settings import SettingError  # noqa: E402
-from stacks.config import load  # noqa: E402
+from stacks.config import SECRETS, load  # noqa: E402
 from stacks.environment import deploy  # noqa: E402
 from stacks.problems import ConfigError  # noqa: E402
 
 
 def settings() -> dict[str, Any]:
-    """Return every key under `slipway:` of the stack's config, objects parsed."""
+    """Return every key under `slipway:` of the stack's config, objects parsed; the encrypted ones stay out of it."""
     prefix = f"{pulumi.get_project()}:"
     texts = {**get_config_env(), **CONFIG.get()}
     found = {key.removeprefix(prefix): text for key, text in texts.items() if key.startswith(prefix)}
-    return {key: _parsed(text) for key, text in found.items()}
+    return {key: _parsed(text) for key, text in found.items() if key not in SECRETS}
+
+
+def secrets() -> dict[str, pulumi.Output[str]]:
+    """Return the encrypted keys that are set.
+
+    Raises:
+        SettingError: one of them is readable in the stack file.
+    """
+    config = pulumi.Config()
+    present = [key for key in SECRETS if config.get(key) is not None]
+    for key in present:
+        if not is_config_secret(f"{pulumi.get_project()}:{key}"):
+            raise SettingError(
+                f"slipway:{key} is not encrypted in the stack file. Change it there, since what was written is no "
+                f"longer secret, and set it by: ./pulumiw config set --secret slipway:{key}"
+            )
+    return {key: config.require_secret(key) for key in present}
 
 
 def _parsed(text: Any) -> Any:
@@ -38,9 +55,10 @@ def _parsed(text: Any) -> Any:
 
 def main() -> None:
     """Declare the environment of the current stack."""
-    place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT)
     try:
-        deploy(place, load(settings())).export()
+        encrypted = secrets()
+        place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT, secrets=encrypted)
+        deploy(place, load(settings(), encrypted)).export()
     except (ConfigError, SettingError) as error:
         raise pulumi.RunError(str(error)) from None
 

@@ -6,21 +6,27 @@ It reads no files, clock, network or credentials.  Every problem is reported at 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
 from components.artifact_store import ArtifactSettings
 from components.model_service import ReleaseSettings
 from components.ray_cluster import GpuPool, RaySettings
-from components.settings import ServingSettings, Settings
+from components.settings import Ability, ServingSettings, Settings
 from components.tracking_server import TrackingSettings
 from components.training_run import DataSettings, GateSettings, TrainingSettings
+from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
 from stacks.problems import ConfigError, Problem, explain
 
-Substrate = Annotated[LocalConfig, Field(description="where the environment runs")]
+Substrate = Annotated[
+    LocalConfig | KubernetesConfig, Field(discriminator="kind", description="where the environment runs")
+]
+SECRETS = ("artifacts_credentials", "database_url")
+"""Keys whose values are encrypted in the stack file (`pulumi config set --secret`); they are no part of the config."""
 
 
 class EnvironmentConfig(Settings):
@@ -38,11 +44,12 @@ class EnvironmentConfig(Settings):
     release: ReleaseSettings = ReleaseSettings()
 
 
-def load(settings: Mapping[str, Any]) -> EnvironmentConfig:
+def load(settings: Mapping[str, Any], secrets: Collection[str] = ()) -> EnvironmentConfig:
     """Turn the settings of a stack file into a config.
 
     Args:
         settings: the keys under `slipway:` without that prefix, with plain JSON values.
+        secrets: the names of the encrypted keys that are set.
 
     Raises:
         ConfigError: with every problem: path, value, rule and fix.
@@ -51,10 +58,46 @@ def load(settings: Mapping[str, Any]) -> EnvironmentConfig:
         config = EnvironmentConfig.model_validate_json(json.dumps(settings))
     except ValidationError as error:
         raise ConfigError(explain(error, EnvironmentConfig)) from None
-    problems = list(_contradictions(config))
+    problems = [*config.substrate.problems(secrets), *_refusals(config), *_contradictions(config)]
     if problems:
         raise ConfigError(problems)
     return config
+
+
+def _ports(config: EnvironmentConfig) -> dict[str, int | None]:
+    return {
+        "tracking.port": config.tracking.port,
+        "ray.dashboard_port": config.ray.dashboard_port,
+        "serving.port": config.serving.port,
+    }
+
+
+def _wants(config: EnvironmentConfig) -> Iterator[tuple[Ability, str, Any]]:
+    """List what the environment asks of its substrate, with the setting that asks."""
+    if config.gpu_pools:
+        yield "gpu_pools", "gpu_pools", [pool.name for pool in config.gpu_pools]
+    for path, port in _ports(config).items():
+        if port is not None:
+            yield "fixed_ports", path, port
+    if urlsplit(config.data.uri).scheme in ("", "file"):
+        yield "local_data", "data.uri", config.data.uri
+    uri = config.artifacts.uri
+    if uri is None:
+        yield "own_store", "artifacts.uri", None
+    else:
+        yield "given_store", "artifacts.uri", uri
+        if urlsplit(uri).scheme != "s3":
+            yield "folder_store", "artifacts.uri", uri
+    if config.artifacts.retain:
+        yield "retained_store", "artifacts.retain", True
+
+
+def _refusals(config: EnvironmentConfig) -> Iterator[Problem]:
+    """Find what the environment asks for and its substrate does not have."""
+    for ability, path, value in _wants(config):
+        refusal = config.substrate.refuses(ability)
+        if refusal is not None:
+            yield Problem(path, value, refusal.rule, refusal.fix)
 
 
 def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
@@ -67,11 +110,7 @@ def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
             "min must not be above max",
             f"set max to {replicas.min} or more",
         )
-    ports = {
-        "tracking.port": config.tracking.port,
-        "ray.dashboard_port": config.ray.dashboard_port,
-        "serving.port": config.serving.port,
-    }
+    ports = _ports(config)
     for path, port in ports.items():
         clashes = [other for other, value in ports.items() if other < path and port is not None and value == port]
         if clashes:
@@ -81,13 +120,6 @@ def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
                 f"is also the value of slipway:{clashes[0]}",
                 "give each service a port of its own",
             )
-    if config.gpu_pools:
-        yield Problem(
-            "gpu_pools",
-            [pool.name for pool in config.gpu_pools],
-            f"the substrate {config.substrate.kind} has no GPU node pools: this machine's GPUs are used as they are",
-            "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
-        )
     if config.release.wait == "done" and not config.training.wait:
         yield Problem(
             "release.wait",

@@ -5,23 +5,37 @@
 
 from __future__ import annotations
 
+import importlib
+
 from components.artifact_store import ArtifactStore
 from components.model_service import ModelService
 from components.ray_cluster import RayCluster
-from components.seam import Place
+from components.seam import Foundation, Place
+from components.settings import SubstrateSettings
 from components.tracking_server import TrackingServer
 from components.training_run import TrainingRun
-from infra.local.foundation import LocalFoundation
+from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
 from stacks.config import EnvironmentConfig
 from stacks.outputs import EnvironmentOutputs
 
-SUBSTRATES = {LocalConfig: LocalFoundation}
+SUBSTRATES: dict[type[SubstrateSettings], str] = {
+    LocalConfig: "infra.local.foundation:LocalFoundation",
+    KubernetesConfig: "infra.kubernetes.foundation:KubernetesFoundation",
+}
+"""By name: a stack pays for the SDK of its own substrate alone."""
+
+
+def foundation_for(place: Place, config: SubstrateSettings) -> Foundation:
+    """Lay the foundation that the substrate's settings ask for."""
+    module, name = SUBSTRATES[type(config)].split(":")
+    foundation: Foundation = getattr(importlib.import_module(module), name)(place, config)
+    return foundation
 
 
 def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
     """Declare the environment `env` at `place`: store, tracking, Ray, training and serving."""
-    foundation = SUBSTRATES[type(env.substrate)](place, env.substrate)
+    foundation = foundation_for(place, env.substrate)
     artifacts = ArtifactStore("artifacts", foundation, env.artifacts)
     tracking = TrackingServer("tracking", foundation.runtime, artifacts, env.tracking)
     ray = RayCluster("ray", foundation.runtime, env.ray, env.gpu_pools, ingress=env.serving)

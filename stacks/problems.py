@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import json
 import types
 import typing
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-_MISSING = object()
-_LONGEST_VALUE = 80
+from components.settings import Problem
 
-
-@dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with one setting."""
-
-    path: str
-    value: Any
-    rule: str
-    fix: str
-
-    def __str__(self) -> str:
-        value = "" if self.value is _MISSING else f" = {_shown(self.value)}"
-        return f"slipway:{self.path}{value}: {self.rule}; fix: {self.fix}"
+__all__ = ["ConfigError", "Problem", "explain"]
 
 
 class ConfigError(Exception):
@@ -47,18 +32,30 @@ def explain(error: ValidationError, model: type[BaseModel]) -> list[Problem]:
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
-    location = detail["loc"]
+    location = _untagged(model, detail["loc"])
     path = ".".join(str(part) for part in location)
     kind = detail["type"]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return _wrong_tag(path, detail)
     if kind == "extra_forbidden":
-        valid = _fields_at(model, location[:-1])
+        valid = _fields_at(model, detail["loc"][:-1])
         near = difflib.get_close_matches(str(location[-1]), valid, n=1)
         guess = f"did you mean {near[0]}? " if near else ""
         return Problem(path, detail["input"], "is not a known key", f"{guess}Known here: {', '.join(sorted(valid))}")
     if kind == "missing":
-        return Problem(path, _MISSING, "is required", f"set it: ./pulumiw config set --path slipway:{path} VALUE")
+        fix = f"set it: ./pulumiw config set --path slipway:{path} VALUE"
+        return Problem(path, None, "is required", fix, absent=True)
     rule = detail["msg"].replace("Input should", "must").replace("Value error, ", "")
-    return Problem(path, detail["input"], rule, _fix(model, location, path, detail))
+    return Problem(path, detail["input"], rule, _fix(model, detail["loc"], path, detail))
+
+
+def _wrong_tag(path: str, detail: ErrorDetails) -> Problem:
+    context = detail.get("ctx", {})
+    key = f"{path}.{str(context['discriminator']).strip(chr(39))}"
+    if "tag" in context:
+        return Problem(key, context["tag"], f"must be one of {context['expected_tags']}", f"change slipway:{key}")
+    fix = f"set it: ./pulumiw config set --path slipway:{key} VALUE"
+    return Problem(key, None, "is required", fix, absent=True)
 
 
 def _fix(model: type[BaseModel], location: Sequence[Any], path: str, detail: ErrorDetails) -> str:
@@ -74,19 +71,34 @@ def _fix(model: type[BaseModel], location: Sequence[Any], path: str, detail: Err
     return f"{field}: change slipway:{path}" if field else f"change slipway:{path}"
 
 
+def _step(current: Any, part: Any) -> tuple[Any, bool]:
+    """Return the type below `current` at one part of a location, and whether the part is the tag of a union."""
+    candidates = [current] if isinstance(current, type) else [current, *typing.get_args(current)]
+    models = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
+    if isinstance(part, int):
+        return next(iter(models), None), False
+    for item in models:
+        tag = item.model_fields.get("kind") if len(models) > 1 else None
+        if tag is not None and part in typing.get_args(tag.annotation):
+            return item, True
+    found = next((item.model_fields[part].annotation for item in models if part in item.model_fields), None)
+    return found, False
+
+
 def _annotation(model: Any, location: Sequence[Any]) -> Any:
     """Return the type at a location inside nested models, or None."""
-    current: Any = model
     for part in location:
-        candidates = [current, *typing.get_args(current)] if not isinstance(current, type) else [current]
-        models = [item for item in candidates if isinstance(item, type) and issubclass(item, BaseModel)]
-        if isinstance(part, int):
-            current = next(iter(models), None)
-        elif models and part in models[0].model_fields:
-            current = models[0].model_fields[part].annotation
-        else:
-            return None
-    return current
+        model, _ = _step(model, part)
+    return model
+
+
+def _untagged(model: Any, location: Sequence[Any]) -> list[Any]:
+    """Return a location as a person writes it: pydantic puts the tag of a union where the stack file has nothing."""
+    parts = []
+    for part in location:
+        model, is_tag = _step(model, part)
+        parts += [] if is_tag else [part]
+    return parts
 
 
 def _fields_at(model: type[BaseModel], location: Sequence[Any]) -> list[str]:
@@ -108,8 +120,3 @@ def _field(model: type[BaseModel], location: Sequence[Any]) -> str | None:
     if isinstance(parent, type) and issubclass(parent, BaseModel) and location[-1] in parent.model_fields:
         return parent.model_fields[location[-1]].description or ""
     return None
-
-
-def _shown(value: Any) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

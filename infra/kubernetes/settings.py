@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from components.settings import Settings
+from components.settings import Ability, Problem, Refusal, Settings, SubstrateSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label: what Kubernetes accepts as the name of a namespace or Service."""
@@ -16,6 +17,21 @@ Size = Annotated[str, Field(pattern=r"^[1-9][0-9]*(\.[0-9]+)?(m|[kMGTP]i?)?$")]
 Image = Annotated[str, Field(pattern=r"^[\w.:/-]+@sha256:[0-9a-f]{64}$")]
 """An image by digest: a tag may name something else tomorrow."""
 Network = Annotated[str, Field(pattern=r"^([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])$")]
+
+
+DATABASE_URL = "database_url"
+"""The encrypted key of the stack file with the SQLAlchemy URL of an existing PostgreSQL database."""
+STORE_CREDENTIALS = "artifacts_credentials"
+"""The encrypted key with `{access_key_id, secret_access_key}` of an S3-compatible store."""
+_PORTS = Refusal(
+    "the substrate kubernetes has no ports to choose: services have names of their own, on ports that never change",
+    "remove it",
+)
+_FILES = Refusal(
+    "the substrate kubernetes does not see the files of this machine",
+    "put the file into the object store (s3://BUCKET/KEY, with data.version), or use sklearn:NAME",
+)
+_BUCKET = "set artifacts.uri to s3://BUCKET/PREFIX, and artifacts.endpoint for any store but AWS's own"
 
 
 class DatabaseSettings(Settings):
@@ -58,7 +74,7 @@ class GatewaySettings(Settings):
     tls: TlsSettings | None = Field(default=None, description="present: requests come in by HTTPS")
 
 
-class KubernetesConfig(Settings):
+class KubernetesConfig(SubstrateSettings):
     """A cluster that exists: kind, k3s, on-premises, GKE, AKS, EKS."""
 
     kind: Literal["kubernetes"]
@@ -77,7 +93,10 @@ class KubernetesConfig(Settings):
         default=None, description="the StorageClass of volumes; the default one if absent"
     )
     nodes: int | None = Field(default=None, ge=1, description="how many nodes the cluster has; 1 allows `volume`")
-    database: DatabaseSettings = Field(description="image (in the cluster) or url_secret")
+    database: DatabaseSettings = Field(
+        default=DatabaseSettings(), description="image, url_secret, or the encrypted key slipway:database_url"
+    )
+    tracking_replicas: int = Field(default=1, ge=1, le=8, description="copies of the tracking server")
     volume: VolumeSettings | None = Field(default=None, description="artifacts on one volume instead of S3")
     store_secret: SecretName | None = Field(
         default=None,
@@ -90,3 +109,61 @@ class KubernetesConfig(Settings):
     api_server_cidr: Network | None = Field(
         default=None, description="the API server's address range, for egress rules; any address on its port if absent"
     )
+
+    def refuses(self, ability: Ability) -> Refusal | None:
+        """Say why a cluster lacks an ability."""
+        kept_here = self.database.image is not None or self.volume is not None
+        refused: dict[Ability, Refusal | None] = {
+            "fixed_ports": _PORTS,
+            "local_data": _FILES,
+            "folder_store": Refusal("pods do not see the folders of this machine", _BUCKET),
+            "own_store": None
+            if self.volume
+            else Refusal(
+                "the substrate kubernetes makes no bucket",
+                f"{_BUCKET}; on a cluster of one node set substrate.volume instead",
+            ),
+            "given_store": Refusal(
+                "there is a substrate.volume too, and artifacts have one store", "remove one of them"
+            )
+            if self.volume
+            else None,
+            "retained_store": Refusal(
+                "the namespace goes with the environment, and with it the database and volume in it",
+                "keep both elsewhere: artifacts.uri on S3 and substrate.database.url_secret; "
+                "what is given is never deleted",
+            )
+            if kept_here
+            else None,
+        }
+        return refused.get(ability)
+
+    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
+        """Find settings of the substrate that cannot hold together."""
+        if self.volume is not None and self.nodes != 1:
+            yield Problem(
+                "substrate.volume",
+                self.volume.model_dump(),
+                "one volume serves the pods of one node only, and substrate.nodes is not 1",
+                f"{_BUCKET} instead of the volume; or set substrate.nodes to 1 if that is so",
+            )
+        ways = {
+            "substrate.database.image": self.database.image is not None,
+            "substrate.database.url_secret": self.database.url_secret is not None,
+            f"the encrypted slipway:{DATABASE_URL}": DATABASE_URL in secrets,
+        }
+        given = [way for way, is_set in ways.items() if is_set]
+        if len(given) != 1:
+            yield Problem(
+                "substrate.database",
+                self.database.model_dump(exclude_none=True),
+                "MLflow needs one PostgreSQL database" + (f", and there are {len(given)}" if given else ""),
+                f"set one of {', '.join(ways)}",
+            )
+        if self.store_secret is not None and STORE_CREDENTIALS in secrets:
+            yield Problem(
+                "substrate.store_secret",
+                self.store_secret,
+                f"the encrypted slipway:{STORE_CREDENTIALS} is set too",
+                "remove one of them",
+            )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 from pydantic import Field
 
-from components.settings import Settings
+from components.settings import Ability, Problem, Refusal, SubstrateSettings
 from infra.local.ports import BLOCK_SIZE
 
+_REFUSED: dict[Ability, Refusal] = {
+    "gpu_pools": Refusal(
+        "the substrate local has no GPU node pools: this machine's GPUs are used as they are",
+        "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
+    )
+}
 
-class LocalConfig(Settings):
+
+class LocalConfig(SubstrateSettings):
     """This machine: processes of the current user, listening on loopback only."""
 
     kind: Literal["local"]
@@ -20,3 +28,12 @@ class LocalConfig(Settings):
         le=65535 - BLOCK_SIZE,
         description=f"the first of {BLOCK_SIZE} ports for Ray; derived from project folder and stack when absent",
     )
+
+    def refuses(self, ability: Ability) -> Refusal | None:
+        """Say why this machine lacks an ability."""
+        return _REFUSED.get(ability)
+
+    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
+        """Find keys that only other substrates use."""
+        for key in sorted(secrets):
+            yield Problem(key, None, "the substrate local does not use it", f"pulumi config rm {key}", absent=True)
