@@ -9,7 +9,7 @@ PYTEST := .venv/bin/python -m pytest
 TIMED := phase() { printf '\n== %s\n' "$$1"; s=$$(date +%s); shift; "$$@" || exit $$?; printf '== %s s\n' $$(($$(date +%s) - s)); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status down preview check test test-cluster test-chaos bench lock fmt
+.PHONY: help setup up status down preview check test test-cluster test-chaos bench image lock fmt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,9 +58,14 @@ bench: ## the figures of the README
 	@./pulumiw setup --dev
 	.venv/bin/python -m benchmarks
 
+image: ## the image of Kubernetes environments as an archive, without a container engine (IMAGE=FILE)
+	@./pulumiw setup
+	.venv/bin/python -m infra.image build --archive $(or $(IMAGE),.slipway/image.tar)
+
 lock: ## make the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -o requirements/runtime.txt requirements/runtime.in
 	$(COMPILE) -o requirements/dev.txt requirements/dev.in
+	$(COMPILE) -o requirements/image.txt requirements/image.in
 
 fmt: ## format, and fix what the linter can fix
 	@./pulumiw setup --dev
