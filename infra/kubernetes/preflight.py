@@ -1,0 +1,215 @@
+"""Whether a cluster can take an environment, asked before anything is made: every problem at once, each with its fix.
+
+It only reads and asks; what runs in the environment already is nothing to it.  The cluster is asked in parallel, each
+call for at most ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote
+
+from components.settings import SettingError
+from infra.kubernetes import fit, permissions
+from infra.kubernetes.connection import Cluster, ClusterUnusable, connect
+from infra.kubernetes.findings import OFFLINE, Finding, Needs, unusable
+from infra.kubernetes.nodes import autoscaled, pools_of
+
+TESTED = ("1.34", "1.35")
+"""Kubernetes versions on which the tests run."""
+RAY_CRDS = ("rayclusters", "rayjobs", "rayservices")
+KUBERAY = "1.6.2"
+_CALLS_AT_ONCE = 16
+_DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+
+
+class PreflightFailed(SettingError):
+    """The cluster cannot take the environment; the text lists everything that stands against it."""
+
+
+def require(needs: Needs) -> list[Finding]:
+    """Return the warnings.
+
+    Raises:
+        PreflightFailed: with every problem and its fix.
+    """
+    findings = examine(needs)
+    problems = [finding for finding in findings if finding.ok is False]
+    if problems:
+        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+        told = "\n".join(f"  - {finding.name}: {finding.seen}\n    fix: {finding.fix}" for finding in problems)
+        raise PreflightFailed(
+            f"the cluster of the context {needs.config.context} cannot take this environment, {count} "
+            f"(nothing was changed):\n{told}"
+        )
+    return [finding for finding in findings if finding.ok is None]
+
+
+def examine(needs: Needs) -> list[Finding]:
+    """Return everything that was looked at; without a cluster (SLIPWAY_OFFLINE=1) only what the config says."""
+    findings = [*_sizes(needs)]
+    if os.environ.get(OFFLINE) == "1":
+        return [*findings, Finding(name="cluster", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")]
+    try:
+        with connect(needs.config.context, needs.config.kubeconfig) as cluster:
+            return [*_server(cluster), *findings, *_asked(cluster, needs)]
+    except ClusterUnusable as error:
+        return [unusable("cluster", error), *findings]
+
+
+def _asked(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """Yield what the checks find, in the order of the table; they run side by side."""
+    with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
+        rights = permissions.rights(cluster, needs, threads)
+        others = [threads.submit(_found, check, cluster, needs) for check in CHECKS]
+        yield from rights
+        for other in others:
+            yield from other.result()
+
+
+def _found(check: Check, cluster: Cluster, needs: Needs) -> list[Finding]:
+    try:
+        return list(check(cluster, needs))
+    except ClusterUnusable as error:
+        return [unusable(check.__name__.strip("_").replace("_", " "), error)]
+
+
+def _sizes(needs: Needs) -> Iterator[Finding]:
+    """What the config says alone: pods against GPU pools, and against the quota that the stack itself makes."""
+    gpu_pods = [pod for pod in [*needs.pods, *needs.surge] if pod.gpus]
+    for misfit in fit.misfits(gpu_pods, needs.pools):
+        fix = "ask for less, or describe larger nodes in slipway:gpu_pools"
+        yield Finding(name="GPU pools", ok=False, seen=str(misfit), fix=fix)
+    quota = needs.config.quota
+    hard = {"cpu": quota.cpu, "memory": quota.memory, fit.GPU: str(quota.gpus), "pods": str(quota.pods)}
+    for problem in fit.over_quota(needs.pods, needs.surge, hard):
+        fix = "raise slipway:substrate.quota, or ask for less in training.resources and serving.replicas"
+        yield Finding(name="quota of the stack", ok=False, seen=f"slipway:substrate.quota: {problem}", fix=fix)
+
+
+def _server(cluster: Cluster) -> Iterator[Finding]:
+    """Whether the API server answers this user, and its version; raises when it does not."""
+    answer = cluster.get("/version")
+    if not answer.ok:
+        raise ClusterUnusable(
+            f"the API server {cluster.address} refuses the credentials of the context {cluster.context}: "
+            f"{answer.message}. Log in again"
+        )
+    version = f"{answer.body['major']}.{str(answer.body['minor']).rstrip('+')}"
+    seen = f"{cluster.address} runs Kubernetes {answer.body['gitVersion']}"
+    fix = "" if version in TESTED else f"tested are {' and '.join(TESTED)}; others are expected to work from 1.30 on"
+    yield Finding(name="cluster", ok=True if version in TESTED else None, seen=seen, fix=fix)
+
+
+def _operators(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """KubeRay's resources: there with `external`, and nobody else's with `managed`."""
+    served = cluster.get("/apis/ray.io/v1")
+    known = {str(entry["name"]) for entry in served.body.get("resources", [])} if served.ok else set()
+    absent = [f"{name}.ray.io" for name in RAY_CRDS if name not in known]
+    if needs.config.operators == "external":
+        install = (
+            "helm install kuberay-operator kuberay-operator "
+            f"--repo https://ray-project.github.io/kuberay-helm/ --version {KUBERAY} "
+            f"-n {needs.config.operator_namespace} --create-namespace; or slipway:substrate.operators: managed"
+        )
+        seen = f"the cluster lacks {', '.join(absent)}" if absent else "KubeRay's resources are there"
+        yield Finding(name="KubeRay", ok=not absent, seen=seen, fix=install if absent else "")
+        return
+    owners = {name: _owner(cluster, f"{name}.ray.io") for name in RAY_CRDS if name in known}
+    foreign = {name: owner for name, owner in owners.items() if owner != needs.environment}
+    told = ", ".join(f"{name}.ray.io ({owner or 'not by Slipway'})" for name, owner in foreign.items())
+    yield Finding(
+        name="KubeRay",
+        ok=not foreign,
+        seen=f"installed by somebody else: {told}" if foreign else "this stack may install it",
+        fix="set slipway:substrate.operators: external; one operator serves the whole cluster" if foreign else "",
+    )
+
+
+def _owner(cluster: Cluster, crd: str) -> str | None:
+    answer = cluster.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}")
+    metadata = answer.body.get("metadata", {}) if answer.ok else {}
+    label = (metadata.get("labels") or {}).get("slipway/environment")
+    return str(label) if label else None
+
+
+def _quota(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """Quotas of the namespace that somebody else set."""
+    answer = cluster.get(f"/api/v1/namespaces/{quote(needs.namespace)}/resourcequotas")
+    for item in answer.body.get("items", []) if answer.ok else []:
+        metadata = item["metadata"]
+        if (metadata.get("labels") or {}).get("slipway/environment") == needs.environment:
+            continue
+        problems = fit.over_quota(needs.pods, needs.surge, item["spec"].get("hard") or {})
+        yield Finding(
+            name=f"quota {metadata['name']}",
+            ok=not problems,
+            seen=f"in namespace {needs.namespace}: {'; '.join(problems) or 'is large enough'}",
+            fix="let an administrator raise it, or ask for less in training.resources and serving.replicas"
+            if problems
+            else "",
+        )
+
+
+def _nodes(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """Whether there are nodes for GPU pods, or something that makes them; and how many nodes share a volume."""
+    answer = cluster.get("/api/v1/nodes")
+    if not answer.ok:
+        yield Finding(name="nodes", ok=None, seen=f"cannot be listed: {answer.message}", fix="allow get, list of nodes")
+        return
+    nodes = pools_of(answer.body.get("items", []))
+    yield from _volume_on_one_node(needs, len(nodes))
+    gpus = sum(node.each.gpus or 0 for node in nodes)
+    yield Finding(name="nodes", ok=True, seen=f"{len(nodes)} ready, {gpus:g} GPUs")
+    wanting = [pod for pod in needs.pods if pod.gpus and pod.count]
+    lost = fit.misfits(wanting, nodes)
+    grows = autoscaled(cluster, needs.config.platform) if lost else True
+    for misfit in lost if grows is not True else []:
+        why = str(misfit) if gpus else f"{misfit.pod.setting}: {misfit.pod.name} needs a GPU; no node has {fit.GPU}"
+        seen = "no cluster autoscaler was found" if grows is False else "whether nodes are added cannot be seen"
+        yield Finding(
+            name="GPU nodes",
+            ok=grows,
+            seen=f"{why}; {seen}",
+            fix="add GPU nodes with NVIDIA's device plugin (docs/kubernetes.md, GPU pools), or ask for no GPUs",
+        )
+
+
+def _volume_on_one_node(needs: Needs, count: int) -> Iterator[Finding]:
+    if needs.config.volume is not None and count > 1:
+        yield Finding(
+            name="artifact volume",
+            ok=False,
+            seen=f"slipway:substrate.volume keeps artifacts on one volume, and the cluster has {count} nodes: "
+            "pods on other nodes would not see it",
+            fix="use a bucket: slipway:artifacts.uri: s3://BUCKET/PREFIX",
+        )
+
+
+def _storage(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """The StorageClass of the volumes, where the stack has any."""
+    config = needs.config
+    if config.volume is None and config.database.image is None:
+        return
+    answer = cluster.get("/apis/storage.k8s.io/v1/storageclasses")
+    if not answer.ok:
+        yield Finding(name="storage", ok=None, seen=f"cannot be listed: {answer.message}", fix="allow get, list")
+        return
+    items = [item["metadata"] for item in answer.body.get("items", [])]
+    names = [str(item["name"]) for item in items]
+    default = [item["name"] for item in items if (item.get("annotations") or {}).get(_DEFAULT_CLASS) == "true"]
+    there = config.storage_class in names if config.storage_class else bool(default)
+    wanted = f"the StorageClass {config.storage_class}" if config.storage_class else "a default StorageClass"
+    yield Finding(
+        name="storage",
+        ok=there,
+        seen=f"{wanted} is {'there' if there else 'missing'}; there are: {', '.join(names) or 'none'}",
+        fix="" if there else "set slipway:substrate.storage_class to one of them, or make one the default",
+    )
+
+
+Check = Callable[[Cluster, Needs], Iterable[Finding]]
+CHECKS: tuple[Check, ...] = (_operators, _quota, _nodes, _storage)
+"""What is asked besides version and rights; each runs in a thread of its own."""
