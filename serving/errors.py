@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNUSABLE = "which cannot be served"
+"""Stands in what a service says while the version that it shall serve is broken; waiting longer is no use then."""
+
 
 class Refused(Exception):
     """An answer other than success; the HTTP layer turns it into ``{"error": message}`` with its status.

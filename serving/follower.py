@@ -15,7 +15,7 @@ from typing import Any
 
 from serving import loading
 from serving.batching import Batcher
-from serving.errors import ModelUnusable, RegistryUnavailable
+from serving.errors import UNUSABLE, ModelUnusable, RegistryUnavailable
 from serving.models import Model, NativeModel, Outputs
 from serving.registry import Registry
 
@@ -69,7 +69,7 @@ class Follower:
         except RegistryUnavailable as fault:
             self._say(str(fault))
         except ModelUnusable as fault:
-            self._say(f"the alias {CHAMPION} names version {version}, which cannot be served: {fault}")
+            self._say(f"the alias {CHAMPION} names version {version}, {UNUSABLE}: {fault}")
         except Exception as fault:
             LOG.exception("following the champion failed")
             self._say(f"following the champion failed: {type(fault).__name__}: {fault}")

@@ -4,6 +4,7 @@ Owns the order of things before the engine runs: dependencies, engine, environme
 replaces this process, so that signals and the terminal are its own.
 """
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from infra.engine.invocation import (
 )
 from infra.engine.layout import Project, StopError, say
 from infra.engine.locks import release_stale_locks
+from infra.engine.manifests import wanted
 from infra.engine.pending import settle_pending
 from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
 
@@ -28,6 +30,7 @@ USAGE = """\
 usage: ./pulumiw VERB [FLAG...]
 
   setup [--dev]        install what environments need (--dev: and what the tests need); implied by every other verb
+        [--kubernetes] and the manifests of managed operators; implied by a stack file that asks for such
   doctor [--json]      what this machine has and lacks, with the command that installs it
   env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
   get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
@@ -46,6 +49,12 @@ def main(root: Path, arguments: list[str]) -> int:
     except StopError as stop:
         say(str(stop))
         return stop.status
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        place = error.filename or project.generated
+        say(f"the disk of {place} is full: free some space, then run this again")
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -85,7 +94,7 @@ def _own_verb(project: Project, arguments: list[str]) -> int:
 
 def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
     engine = engine_for(project)
-    if engine is None or not is_ready(project, dev=False):
+    if engine is None or not is_ready(project, dev=False) or wanted(project):
         from infra.engine.prepare import prepare  # noqa: PLC0415
 
         engine = prepare(project, dev=False)

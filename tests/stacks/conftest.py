@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,7 @@ from tests.stacks.project import Project, checkout
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A checkout with the stack `test`; whatever a test left running is destroyed."""
-    made = checkout(tmp_path_factory.mktemp("checkout"), "test")
+    made = checkout(tmp_path_factory.mktemp("checkout"), "test", tmp_path_factory.mktemp("tmp"))
     yield made
     if (made.root / ".slipway").is_dir():
         made.pulumi("destroy", "--refresh").must_succeed()
@@ -24,12 +23,3 @@ def environment(project: Project) -> Project:
     """The environment of `project`, up and serving."""
     project.up().must_succeed()
     return project
-
-
-@pytest.fixture
-def scratch(tmp_path: Path) -> Iterator[Project]:
-    """A checkout for one test."""
-    made = checkout(tmp_path, "scratch")
-    yield made
-    if (made.root / ".slipway").is_dir():
-        made.pulumi("destroy", "--refresh").must_succeed()

@@ -10,7 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,8 @@ class Project:
 
     root: Path
     stack: str
+    temporary: Path | None = None
+    """Where its commands are told to put temporary files; None: where everybody's are."""
 
     def configure(self, **settings: Any) -> None:
         """Write the stack file: the default settings, with whole top-level keys replaced."""
@@ -60,18 +62,32 @@ class Project:
         """Run one verb to its end."""
         return self.finish(self.start(*arguments))
 
-    def start(self, *arguments: str, command: str = "pulumiw") -> subprocess.Popen[str]:
-        """Start a command in a process group of its own and return at once."""
-        program = self.root / ("pulumiw" if command == "pulumiw" else f".venv/bin/{command}")
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
+        """Start a verb in a process group of its own and return at once."""
+        return self._start([str(self.root / "pulumiw"), *arguments, "--stack", self.stack], variables)
+
+    def _start(self, command: list[str], variables: Mapping[str, str]) -> subprocess.Popen[str]:
+        temporary = {"TMPDIR": str(self.temporary)} if self.temporary else {}
         return subprocess.Popen(
-            [str(program), *arguments, "--stack", self.stack],
+            [*self.within(), *command],
             cwd=self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=environment(),
+            env={**environment(), **temporary, **variables},
             start_new_session=True,
         )
+
+    def within(self) -> list[str]:
+        """Return what stands before every command."""
+        return []
+
+    def begin(self, verb: str, resource: str) -> subprocess.Popen[str]:
+        """Start a verb, and return once the engine has begun to create, update or delete a resource."""
+        events = self.root / f"events-{time.monotonic_ns()}.json"
+        process = self.start(verb, "--skip-preview", "--event-log", str(events), PULUMI_DEBUG_COMMANDS="true")
+        wait_until(lambda: resource in _begun(events), f"`{verb}` has begun with {resource}")
+        return process
 
     def finish(self, process: subprocess.Popen[str]) -> Answer:
         """Wait for a started command."""
@@ -88,7 +104,7 @@ class Project:
 
     def outputs(self) -> dict[str, Any]:
         answer = subprocess.run(
-            [str(self.root / "pulumiw"), "stack", "output", "--json", "--stack", self.stack],
+            [*self.within(), str(self.root / "pulumiw"), "stack", "output", "--json", "--stack", self.stack],
             cwd=self.root,
             capture_output=True,
             text=True,
@@ -101,16 +117,8 @@ class Project:
 
     def slipway(self, *arguments: str) -> Answer:
         """Run the `slipway` command of this checkout."""
-        process = subprocess.Popen(
-            [str(self.root / ".venv/bin/python"), "-m", "stacks.cli", *arguments, "--stack", self.stack],
-            cwd=self.root,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            env=environment(),
-            start_new_session=True,
-        )
-        return self.finish(process)
+        command = [str(self.root / ".venv/bin/python"), "-m", "stacks.cli", *arguments, "--stack", self.stack]
+        return self.finish(self._start(command, {}))
 
     @property
     def home(self) -> Path:
@@ -140,7 +148,7 @@ def environment() -> dict[str, str]:
     return {**kept, "NO_COLOR": "1"}
 
 
-def checkout(folder: Path, stack: str) -> Project:
+def checkout(folder: Path, stack: str, temporary: Path | None = None) -> Project:
     """Copy the project's files, tracked or new, into `folder`; dependencies are those of this checkout."""
     listed = subprocess.run(
         ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
@@ -155,7 +163,7 @@ def checkout(folder: Path, stack: str) -> Project:
     (folder / ".venv").symlink_to(ROOT / ".venv")
     for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
         subprocess.run(["git", "-C", str(folder), *command], check=True, capture_output=True)
-    project = Project(folder, stack)
+    project = Project(folder, stack, temporary)
     project.configure()
     return project
 
@@ -185,6 +193,13 @@ def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 120
     while not condition():
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
         time.sleep(0.1)
+
+
+def _begun(events: Path) -> set[str]:
+    """Return the names of the resources that the engine's event log tells the beginning of."""
+    lines = events.read_text().split("\n")[:-1] if events.exists() else []  # the last may be half a line
+    steps = [json.loads(line).get("resourcePreEvent", {}).get("metadata", {}) for line in lines]
+    return {step["urn"].rsplit("::", 1)[1] for step in steps if step.get("op") not in (None, "same")}
 
 
 def _mentioning(text: str) -> Iterator[tuple[int, str]]:

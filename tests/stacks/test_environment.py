@@ -6,7 +6,9 @@ The tests build on each other in this order: the environment of one is what the 
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import subprocess
 import threading
 import urllib.request
@@ -28,6 +30,20 @@ def version_that_answers(url: str, payload: dict[str, Any]) -> str:
     )
     with urllib.request.urlopen(request, timeout=30) as response:
         return str(response.headers["X-Slipway-Model-Version"])
+
+
+def ports_of(environment: Project) -> list[int]:
+    """Return the ports that the outputs name."""
+    outputs = environment.outputs()
+    urls = (outputs["tracking"]["uri"], outputs["ray"]["dashboard_url"], outputs["serving"]["url"])
+    return [int(str(url).rsplit(":", 1)[1]) for url in urls]
+
+
+def session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1
 
 
 def example(environment: Project) -> dict[str, Any]:
@@ -90,13 +106,18 @@ def test_a_second_up_and_a_refresh_change_nothing(environment: Project) -> None:
 
 def test_everything_listens_on_loopback(environment: Project) -> None:
     ours = environment.processes()
-    exposed, listening = [], 0
-    for connection in psutil.net_connections(kind="tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.pid in ours and connection.laddr:
-            listening += 1
+    leaders = {int(environment.record(name)["pid"]) for name in ("tracking", "ray")}
+    ports, exposed = set(), []
+    for connection in psutil.net_connections(kind="inet"):
+        listens = connection.status == psutil.CONN_LISTEN or (
+            connection.type == socket.SOCK_DGRAM and not connection.raddr
+        )
+        mine = connection.pid in ours or (connection.pid is not None and session_of(connection.pid) in leaders)
+        if listens and mine and connection.laddr:
+            ports.add(connection.laddr.port)
             if connection.laddr.ip not in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}:
-                exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {ours[connection.pid][:100]}")
-    assert listening > 5, "the control: MLflow, Ray and Serve do listen"
+                exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {ours.get(connection.pid, '')[:100]}")
+    assert set(ports_of(environment)) <= ports, "the control: MLflow, Ray and HAProxy are seen to listen"
     assert exposed == [], "nothing may listen beyond loopback"
 
 
@@ -123,12 +144,23 @@ def test_git_status_stays_clean(environment: Project) -> None:
 
 def test_a_preview_says_that_and_why_a_run_is_replaced_and_does_nothing(environment: Project) -> None:
     before = len(environment.runs())
-    environment.configure(training={"rounds": 60})
-    preview = environment.pulumi("preview", "--diff").must_succeed().output
-    assert re.search(r"slipway:local:RayJob", preview), preview
-    assert "replace" in preview, preview
-    assert "parameters" in preview, f"the preview must name the part of the identity that changed:\n{preview}"
-    assert "rounds=60" in preview, preview
+    source = environment.root / "training" / "train.py"
+    committed = source.read_text()
+    for part, settings, code in (
+        ("parameters", {"training": {"rounds": 60}}, ""),
+        ("data", {"data": {"uri": "sklearn:wine", "target": "target"}}, ""),
+        ("code", {}, "\n# edited by a test\n"),
+    ):
+        environment.configure(**settings)
+        source.write_text(committed + code)
+        preview = environment.pulumi("preview", "--diff").must_succeed().output
+        assert re.search(r"slipway:local:RayJob", preview), preview
+        assert "replace" in preview, preview
+        changed = set(re.findall(r"~ (code|lock|data|parameters|seed|split)\s*:", preview))
+        assert changed == {part}, f"the preview must name the part of the identity that changed:\n{preview}"
+        if part == "parameters":
+            assert "rounds=60" in preview, preview
+    source.write_text(committed)
     assert len(environment.runs()) == before, "a preview must not train"
 
 
@@ -136,8 +168,12 @@ def test_a_changed_parameter_retrains_and_is_released_under_load(environment: Pr
     url = environment.outputs()["serving"]["url"]
     environment.configure(training={"rounds": 60})
     with load(f"{url}/invocations", example(environment)) as failures:
-        environment.up().must_succeed()
+        said = environment.up().must_succeed().output
     assert failures == [], f"{len(failures)} requests failed during the release"
+    for step in ("load", "split", "train", "evaluate", "gate", "register"):
+        assert re.search(rf"^\s*{step}\s+\S", said, re.MULTILINE), (
+            f"the log line of {step} is in the diagnostics:\n{said}"
+        )
     outputs = environment.outputs()
     assert outputs["training"]["model_version"] == "2"
     assert outputs["serving"]["champion"] == "2"
@@ -225,11 +261,8 @@ def test_code_that_was_edited_is_what_runs_and_lineage_says_so(environment: Proj
 
 
 def test_destroy_leaves_nothing_and_up_works_again(environment: Project) -> None:
-    outputs = environment.outputs()
-    ports = [
-        int(str(url).rsplit(":", 1)[1])
-        for url in (outputs["tracking"]["uri"], outputs["ray"]["dashboard_url"], outputs["serving"]["url"])
-    ]
+    ports = ports_of(environment)
+    assert environment.temporary is not None
     sockets = Layout(Place(project="slipway", stack=environment.stack, root=environment.root)).sockets
     assert sockets.is_dir(), "the control: this is where sockets and temporary files are"
     environment.pulumi("destroy").must_succeed()
@@ -237,7 +270,8 @@ def test_destroy_leaves_nothing_and_up_works_again(environment: Project) -> None
     assert [port for port in ports if status_of(f"http://127.0.0.1:{port}/") != 0] == []
     assert not (environment.home / "state").exists()
     assert not (environment.home / "artifacts").exists()
-    assert not sockets.exists(), "no socket and no temporary file may be left"
+    assert not sockets.exists(), "no socket may be left"
+    assert list(environment.temporary.iterdir()) == [], "no temporary file may be left"
     environment.configure()
     environment.up().must_succeed()
     assert environment.outputs()["serving"]["champion"] == "1"

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import signal
 
 import psutil
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
+from components.seam import Place
+from infra.local.layout import Layout
 from tests.stacks.project import Project, call, status_of, wait_until
 
 
@@ -42,6 +48,9 @@ def test_killed_ray_is_healed_with_the_same_model(environment: Project) -> None:
     before, runs = environment.outputs(), len(environment.runs())
     kill_session(environment, "ray")
     assert not serves(environment)
+    shown = environment.pulumi("refresh", "--diff", "--preview-only").must_succeed().output
+    assert re.search(r"running\s*: true => false", shown), f"refresh must show running: true => false:\n{shown}"
+    assert re.search(r"live\s*: true => false", shown), f"and that the model is not served:\n{shown}"
     environment.up("--refresh").must_succeed()
     after = environment.outputs()
     assert serves(environment)
@@ -54,25 +63,34 @@ def test_a_reboot_is_healed_with_the_same_models(environment: Project) -> None:
     before = environment.outputs()
     for name in ("ray", "tracking"):
         kill_session(environment, name)
+    shutil.rmtree(Layout(Place(project="slipway", stack=environment.stack, root=environment.root)).sockets)
     environment.up("--refresh").must_succeed()
     assert serves(environment)
     assert environment.outputs()["serving"]["champion"] == before["serving"]["champion"]
     assert environment.outputs()["training"] == before["training"]
 
 
-def test_a_killed_replica_comes_back_by_itself(environment: Project) -> None:
+@pytest.mark.parametrize("killed", [["ServeReplica"], ["Serve", "HAProxy", "haproxy"]])
+def test_a_killed_replica_or_all_of_serve_comes_back_by_itself(environment: Project, killed: list[str]) -> None:
+    before = environment.outputs()
     head = int(environment.record("ray")["pid"])
-    replicas = [
+    victims = [
         process
         for process in psutil.process_iter()
-        if _session(process.pid) == head and "ServeReplica" in " ".join(process.cmdline())
+        if _session(process.pid) == head and any(name in " ".join(process.cmdline()) for name in killed)
     ]
-    assert replicas, "the control: there are replicas to kill"
-    for replica in replicas:
-        replica.kill()
-    url = environment.outputs()["serving"]["url"]
-    wait_until(lambda: status_of(f"{url}/v2/health/ready") == 200, "the replica is back")
+    assert len(victims) >= len(killed), f"the control: there is something to kill: {victims}"
+    for victim in victims:
+        victim.kill()
+    wait_until(lambda: not any(map(_runs, victims)), "they are dead")
+    wait_until(lambda: serves(environment), "the model is served again")
+    environment.up("--refresh").must_succeed()
+    assert environment.outputs()["serving"]["champion"] == before["serving"]["champion"]
     environment.up("--expect-no-changes").must_succeed()
+
+
+def _runs(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 def _session(pid: int) -> int:
@@ -80,38 +98,6 @@ def _session(pid: int) -> int:
         return os.getsid(pid)
     except OSError:
         return -1
-
-
-@pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
-def test_an_up_that_is_ended_while_it_trains_is_completed_by_the_next(
-    environment: Project, blow: signal.Signals
-) -> None:
-    runs = len(environment.runs())
-    environment.configure(training={"rounds": 41 if blow == signal.SIGKILL else 42})
-    up = environment.start("up")
-    jobs = environment.home / "state" / "runs"
-    known = set(jobs.iterdir())
-    wait_until(lambda: len(set(jobs.iterdir()) - known) > 0, "the training was submitted")
-    os.kill(up.pid, blow)
-    environment.finish(up)
-    completed = environment.up().must_succeed()
-    assert len(environment.runs()) == runs + 1, f"trained exactly once:\n{completed.output}"
-    assert environment.outputs()["training"]["verdict"] in {"passed", "rejected"}
-    environment.up("--expect-no-changes").must_succeed()
-
-
-def test_an_up_that_is_killed_while_everything_starts_is_completed_by_the_next(scratch: Project) -> None:
-    up = scratch.start("up")
-    wait_until((scratch.home / "state" / "records" / "ray.json").exists, "Ray is being started")
-    os.kill(up.pid, signal.SIGKILL)
-    scratch.finish(up)
-    scratch.up().must_succeed()
-    heads = [command for command in scratch.processes().values() if "ray.scripts.scripts start" in command]
-    servers = [command for command in scratch.processes().values() if "mlflow.server.fastapi_app" in command]
-    assert len(heads) == 1, f"one Ray head, not two: {heads}"
-    assert len(servers) == 1, f"one tracking server, not two: {servers}"
-    assert serves(scratch)
-    assert len(scratch.runs()) == 1
 
 
 def test_the_lock_of_a_live_update_is_named_and_that_of_a_dead_one_cleared(environment: Project) -> None:
@@ -156,9 +142,23 @@ def _plugins(environment: Project) -> list[str]:
     ]
 
 
-def test_two_stacks_live_side_by_side(environment: Project) -> None:
+def measurements() -> pa.Table:
+    """Return rows with numbers, text and missing values, and a number to predict."""
+    rows = range(300)
+    return pa.table(
+        {
+            "size": [None if row % 11 == 0 else row * 37 % 101 / 10 for row in rows],
+            "colour": [None if row % 13 == 0 else ("red", "green", "blue")[row % 3] for row in rows],
+            "price": [row * 37 % 101 + (50.0 if row % 3 == 0 else 0.0) for row in rows],
+        }
+    )
+
+
+def test_two_stacks_live_side_by_side_the_other_with_a_regression_on_a_parquet_file(environment: Project) -> None:
     other = Project(environment.root, "other")
-    other.configure(data={"uri": "sklearn:iris", "target": "target"})
+    file = environment.root / "measurements.parquet"
+    parquet.write_table(measurements(), file)
+    other.configure(data={"uri": file.as_uri(), "target": "price"}, gate={"floors": {"rmse": 15}})
     try:
         other.up().must_succeed()
         ours, theirs = environment.outputs(), other.outputs()
@@ -166,6 +166,10 @@ def test_two_stacks_live_side_by_side(environment: Project) -> None:
             assert ours[part][key] != theirs[part][key]
         assert serves(environment)
         assert serves(other)
+        assert theirs["training"]["verdict"] == "passed"
+        rows = {"dataframe_records": [{"size": 5.0, "colour": "red"}, {"size": None, "colour": None}]}
+        answer = call(f"{theirs['serving']['url']}/invocations", rows)
+        assert all(isinstance(price, float) for price in answer["predictions"])
     finally:
         other.pulumi("destroy").must_succeed()
     assert serves(environment), "destroying one stack leaves the other alone"

@@ -15,6 +15,7 @@ from infra.local.provider.http import Unreachable
 from infra.local.provider.job_log import JobLog, of_the_job
 from infra.local.provider.machine import Work
 from infra.local.provider.ray_client import Ray
+from infra.local.provider.supervisor import disk_hint
 from infra.local.provider.values import Properties
 
 _POLL_S = 0.3
@@ -96,4 +97,5 @@ def _failure(inputs: Properties, ended: dict[str, Any], text: str, log_file: Pat
     code = ended.get("driver_exit_code")
     how = "was stopped" if ended["status"] == "STOPPED" else f"failed{'' if code is None else f' (exit code {code})'}"
     last = "\n".join(of_the_job(text.splitlines())[-_TAIL_LINES:]) or ended.get("error_type") or "(no log)"
-    return f"the training run {inputs['identity'][:16]} {how}.\nThe end of its log:\n{last}\nlog: {log_file}"
+    lines = [f"the training run {inputs['identity'][:16]} {how}.", *filter(None, [disk_hint(str(log_file))])]
+    return "\n".join([*lines, "The end of its log:", last, f"log: {log_file}"])

@@ -16,6 +16,8 @@ Check = dict[str, Any]
 """`url` (with `method`, `body`, `status`, `token_file`), or `host` and `port`."""
 
 _POLL_S = 0.1
+_SHOWN = 500
+"""Characters of an answer that are worth showing."""
 _REQUEST_S = 15.0
 """The first request to a fresh service may create its database."""
 
@@ -40,7 +42,9 @@ async def answers(http: Http, check: Check, timeout_s: float = _REQUEST_S) -> st
     except Unreachable as error:
         return str(error)
     wanted = check.get("status", 200)
-    return None if answer.status == wanted else f"status {answer.status} instead of {wanted}"
+    if answer.status == wanted:
+        return None
+    return f"status {answer.status} instead of {wanted}: {answer.text[:_SHOWN]}".rstrip(": ")
 
 
 async def healthy(http: Http, checks: Sequence[Check], *, attempts: int = 2, timeout_s: float = 4) -> bool:

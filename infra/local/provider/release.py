@@ -13,11 +13,14 @@ from infra.local.provider.machine import Work
 from infra.local.provider.mlflow_client import Model, Tracking
 from infra.local.provider.readiness import answers
 from infra.local.provider.values import Properties
+from serving.errors import UNUSABLE
 
 READY_PATH = "/v2/health/ready"
 _POLL_S = 0.15
 _STALE_S = 5.0
 """A failure that was recorded before this deployment counts once the controller has had this long to try again."""
+_HOPELESS_S = 40.0
+"""A broken champion is given up after this long: the replica has then looked at its artifact twice."""
 
 
 async def wait_for_release(
@@ -31,7 +34,7 @@ async def wait_for_release(
     if inputs["release"]["wait"] == "started":
         return await _model(tracking, inputs) or before
     begin = time.monotonic()
-    last = "nothing yet"
+    last, broken_since = "nothing yet", None
     while time.monotonic() < deployed.deadline:
         model = await _model(tracking, inputs)
         fresh = model is not None and (model.release != before.release or time.monotonic() - begin > _STALE_S)
@@ -39,6 +42,13 @@ async def wait_for_release(
             last = await answers(work.machine.http, {"url": inputs["url"] + READY_PATH}, 5) or ""
             if not last:
                 return model
+            broken = f"version {model.champion}, {UNUSABLE}" in last
+            broken_since = (broken_since or time.monotonic()) if broken else None
+            if broken_since and time.monotonic() - broken_since > _HOPELESS_S:
+                raise Failure(
+                    f"the model {inputs['model_name']} is not served: {last}. Restore the artifacts of that version, "
+                    "train another one, or give a sound version the alias `champion`; tracking and Ray stay up."
+                )
         elif model is not None:
             last = f"the release is {model.release.get('phase', 'not begun')}"
         await work.status(
