@@ -79,6 +79,8 @@ class ProtectedForm:
     login: LoginNeed
     allowed_hosts: str
     """The environment variable that gets the names under which the service is called, separated by commas."""
+    uses_store: bool
+    """Whether it reaches the artifact store, and so gets its credentials."""
     ready: ReadyCheck
     """Answered without the login."""
     cpus: float

@@ -104,7 +104,6 @@ def _protected(artifacts: ArtifactStore) -> ProtectedForm:
     return ProtectedForm(
         command=PROTECTED_COMMAND,
         environment={
-            **artifacts.store.environment,
             "MLFLOW_ARTIFACTS_DESTINATION": artifacts.uri,
             "MLFLOW_AUTH_CONFIG_PATH": "{config}/" + AUTH_FILE,
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -118,7 +117,8 @@ def _protected(artifacts: ArtifactStore) -> ProtectedForm:
             signing_key="MLFLOW_FLASK_SERVER_SECRET_KEY",
         ),
         allowed_hosts="MLFLOW_SERVER_ALLOWED_HOSTS",
+        uses_store=True,
         ready=ReadyCheck(path="/health"),
         cpus=1,
-        memory_mib=1536,
+        memory_mib=1024,
     )

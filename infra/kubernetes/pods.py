@@ -11,7 +11,7 @@ from typing import Any
 
 from pulumi import Input
 
-from infra.kubernetes.names import LOGIN_SECRET, PART_OF, STORE_FOLDER, Context, Role
+from infra.kubernetes.names import LOGIN_SECRET, PART_OF, STORE_FOLDER, Account, Context, Role
 
 Manifest = dict[str, Any]
 
@@ -116,4 +116,27 @@ def container(context: Context, name: str, **more: Any) -> Manifest:
         "imagePullPolicy": "IfNotPresent",
         "securityContext": container_security(),
         **more,
+    }
+
+
+def pod(context: Context, role: Role, *, account: Account | None = None, token: bool = False, **more: Any) -> Manifest:
+    """Return a pod template of a role, with what every pod has in common.
+
+    Args:
+        context: the environment.
+        role: what NetworkPolicies know the pod as.
+        account: its ServiceAccount; the one named like the role when absent.
+        token: whether it talks to the API server.
+        **more: the rest of the pod's spec: containers, volumes.
+    """
+    return {
+        "metadata": {"labels": labels(role)},
+        "spec": {
+            "serviceAccountName": account or role,
+            "automountServiceAccountToken": token,
+            "enableServiceLinks": False,
+            "securityContext": pod_security(),
+            **image_pull(context),
+            **more,
+        },
     }

@@ -44,6 +44,35 @@ class DatabaseSettings(Settings):
     )
 
 
+class Target(Settings):
+    """An address range and its TCP ports, as a NetworkPolicy opens the way to it."""
+
+    cidr: Network
+    ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = Field(min_length=1)
+
+
+class EgressSettings(Settings):
+    """`slipway:substrate.egress`: what pods may reach beyond the namespace; everything else is closed."""
+
+    object_store: tuple[Target, ...] = Field(
+        default=(Target(cidr="0.0.0.0/0", ports=(443,)),),
+        description="the artifact store, and data that training reads, outside the cluster",
+    )
+    object_store_in: dict[Name, tuple[int, ...]] = Field(
+        default_factory=dict, description="an object store inside the cluster: its namespace and ports"
+    )
+    database: tuple[Target, ...] = Field(
+        default=(Target(cidr="0.0.0.0/0", ports=(5432,)),), description="a database outside the cluster"
+    )
+
+
+class IdentitySettings(Settings):
+    """`slipway:substrate.identities`: cloud identities of workloads, written to their ServiceAccounts."""
+
+    tracking: str | None = Field(default=None, min_length=1, description="the tracking server's: it keeps artifacts")
+    training: str | None = Field(default=None, min_length=1, description="training's: it reads data, keeps checkpoints")
+
+
 class VolumeSettings(Settings):
     """`slipway:substrate.volume`: artifacts on one volume, for clusters of one node."""
 
@@ -103,6 +132,8 @@ class KubernetesConfig(SubstrateSettings):
         description="an existing Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for artifacts on S3",
     )
     quota: QuotaSettings = QuotaSettings()
+    egress: EgressSettings = EgressSettings()
+    identities: IdentitySettings = IdentitySettings()
     ingress_from: tuple[Name, ...] = Field(default=(), description="namespaces whose pods may call the model endpoint")
     gateway: GatewaySettings | None = Field(default=None, description="routes a host name to the model endpoint")
     operator_namespace: Name = Field(default="kuberay-operator", description="where KubeRay's operator runs")
