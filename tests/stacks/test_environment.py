@@ -116,7 +116,8 @@ def test_everything_listens_on_loopback(environment: Project) -> None:
         if listens and mine and connection.laddr:
             ports.add(connection.laddr.port)
             if connection.laddr.ip not in {"127.0.0.1", "::1", "::ffff:127.0.0.1"}:
-                exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {ours.get(connection.pid, '')[:100]}")
+                command = ours.get(connection.pid or 0, "")
+                exposed.append(f"{connection.laddr.ip}:{connection.laddr.port} {command[:100]}")
     assert set(ports_of(environment)) <= ports, "the control: MLflow, Ray and HAProxy are seen to listen"
     assert exposed == [], "nothing may listen beyond loopback"
 
