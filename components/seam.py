@@ -184,7 +184,11 @@ class RunSpec:
     training: Mapping[str, Any]
     gate: Mapping[str, Any]
     resources: Mapping[str, float]
+    memory_gib: float | None = None
+    """Of one worker, where workers are bounded; None: as the runtime thinks fit."""
     timeout_s: float
+    retries: int = 0
+    """How often a failed run starts again by itself, where it has a cluster of its own."""
     wait: bool
 
 
@@ -256,6 +260,11 @@ class Foundation(Protocol):
     @property
     def runtime(self) -> Runtime:
         """The runtime that stands on this foundation."""
+        ...
+
+    @property
+    def secrets(self) -> Mapping[str, Input[str]]:
+        """Where the environment's secrets are kept, by what they are; never their values."""
         ...
 
     def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:

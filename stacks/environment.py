@@ -57,4 +57,5 @@ def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
         ray=ray,
         run=run,
         service=service,
+        secrets=foundation.secrets,
     )

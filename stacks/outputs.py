@@ -5,6 +5,7 @@ The keys are an API: a removed or renamed one is a changelog entry and a new `CO
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,7 @@ class EnvironmentOutputs:
     ray: RayCluster
     run: TrainingRun
     service: ModelService
+    secrets: Mapping[str, pulumi.Input[str]]
 
     def as_dict(self) -> dict[str, Any]:
         """Return every output by its key; what an environment does not have is None, never missing."""
@@ -38,7 +40,7 @@ class EnvironmentOutputs:
             "substrate": {"kind": self.substrate},
             "artifact_store": {"uri": self.artifacts.uri},
             "tracking": {"uri": self.tracking.uri},
-            "ray": {"dashboard_url": self.ray.dashboard_url},
+            "ray": {"dashboard_url": self.ray.dashboard_url.apply(lambda url: url or None)},
             "training": {
                 "model_name": run.model_name,
                 "model_version": run.model_version,
@@ -58,7 +60,7 @@ class EnvironmentOutputs:
             # the engine drops an output that is None at the top, so what is absent stands one level deeper
             "monitoring": {"url": None},
             "cost": {"per_hour": None},
-            "secrets": pulumi.Output.secret({"ray_token_file": self.ray.handle.token_file}),
+            "secrets": pulumi.Output.secret(dict(self.secrets)),
         }
 
     def export(self) -> None:

@@ -6,6 +6,7 @@ a rename here is a replacement there.  Nothing in this module talks to a cluster
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
@@ -90,6 +91,10 @@ class Context:
         """Return `opts` on this context's provider, after the ground and `depends_on`."""
         ground = ResourceOptions(provider=self.provider, depends_on=[*self.ready, *depends_on])
         return ResourceOptions.merge(opts, ground)
+
+    def after(self, *resources: Resource) -> Context:
+        """Return the context of what comes after these too."""
+        return dataclasses.replace(self, ready=[*self.ready, *resources])
 
     def metadata(self, name: str, **more: Any) -> dict[str, Any]:
         """Return the metadata of a namespaced object; `more` adds `annotations` or `labels`."""

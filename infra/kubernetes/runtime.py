@@ -6,7 +6,7 @@ It needs a provider, a namespace that is ready and what is in the config; who ma
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pulumi import Resource, ResourceOptions
 
@@ -22,7 +22,7 @@ from components.seam import (
     StoreHandle,
     StoreSpec,
 )
-from infra.kubernetes import ray_template, service, serving, storage, training
+from infra.kubernetes import names, ray_template, service, serving, storage, training
 from infra.kubernetes.names import Context
 
 
@@ -36,6 +36,12 @@ class KubernetesRuntime:
     def ready(self) -> Sequence[Resource]:
         """What every workload depends on."""
         return self.context.ready
+
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """Where the environment's secrets are kept: NAMESPACE/NAME of each Secret."""
+        made = [names.LOGIN_SECRET, names.RAY_TOKEN_SECRET, names.SERVING_TOKEN_SECRET]
+        return {name.replace("-", "_"): f"{self.context.namespace}/{name}" for name in made}
 
     def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:
         """Take the given bucket, or make a volume; training and tracking reach it through the context."""

@@ -66,6 +66,13 @@ class EgressSettings(Settings):
     )
 
 
+class OperatorImages(Settings):
+    """`slipway:substrate.operator_images`: what `operators: managed` installs."""
+
+    kuberay: Image | None = Field(default=None, description="KubeRay's operator")
+    device_plugin: Image | None = Field(default=None, description="NVIDIA's device plugin; not installed if absent")
+
+
 class IdentitySettings(Settings):
     """`slipway:substrate.identities`: cloud identities of workloads, written to their ServiceAccounts."""
 
@@ -116,6 +123,7 @@ class KubernetesConfig(SubstrateSettings):
     operators: Literal["managed", "external"] = Field(
         default="external", description="external: KubeRay is installed already; managed: this stack installs it"
     )
+    operator_images: OperatorImages = OperatorImages()
     image: Image = Field(description="REPOSITORY@sha256:DIGEST of the image made by the Dockerfile")
     pull_secret: SecretName | None = Field(default=None, description="an existing Secret for the image registry")
     storage_class: str | None = Field(
@@ -190,6 +198,14 @@ class KubernetesConfig(SubstrateSettings):
                 self.database.model_dump(exclude_none=True),
                 "MLflow needs one PostgreSQL database" + (f", and there are {len(given)}" if given else ""),
                 f"set one of {', '.join(ways)}",
+            )
+        if self.operators == "managed" and self.operator_images.kuberay is None:
+            yield Problem(
+                "substrate.operator_images.kuberay",
+                None,
+                "is required with operators: managed",
+                "set it to the image of KubeRay's operator by digest, or use operators: external",
+                absent=True,
             )
         if self.store_secret is not None and STORE_CREDENTIALS in secrets:
             yield Problem(

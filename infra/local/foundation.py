@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pulumi import ComponentResource, ProviderResource, ResourceOptions
 
 from components.seam import Place, StoreHandle, StoreSpec
@@ -16,6 +18,7 @@ class LocalFoundation(ComponentResource):
     """The environment's folders on this machine, and the runtime for processes on it."""
 
     runtime: ProcessRuntime
+    secrets: Mapping[str, str]
 
     def __init__(self, place: Place, config: LocalConfig) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
@@ -35,6 +38,7 @@ class LocalFoundation(ComponentResource):
         state = DataFolder("foundation-state", path=str(layout.state), retain=False, secrets=["ray-token"], opts=child)
         sockets = DataFolder("foundation-sockets", path=str(layout.sockets), retain=False, secrets=[], opts=child)
         ports = block_at(config.port_block) if config.port_block else derived_block(place.root, place.stack)
+        self.secrets = {"ray_token_file": str(layout.ray_token)}
         self.runtime = ProcessRuntime(place, layout, ports, provider, ready=[state, sockets])
         self.register_outputs({"home": str(layout.home)})
 
