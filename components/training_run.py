@@ -40,6 +40,11 @@ class ResourceSettings(Settings):
     workers: int = Field(default=1, ge=1)
     cpus: float = Field(default=1, gt=0)
     gpus: float = Field(default=0, ge=0)
+    memory_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="where workers are pods: memory of one; a share of its node or of its CPUs if absent",
+    )
 
 
 class TrainingSettings(Settings):
@@ -55,6 +60,12 @@ class TrainingSettings(Settings):
     resources: ResourceSettings = ResourceSettings()
     wait: bool = True
     timeout: float = Field(default=3600, gt=0, description="seconds")
+    retries: int = Field(
+        default=1,
+        ge=0,
+        le=10,
+        description="where a run has a cluster of its own: how often a failed one starts again on a new cluster",
+    )
 
 
 class GateSettings(Settings):
@@ -140,12 +151,15 @@ def run_spec(
         model_name=training.model_name,
         tracking_url=tracking_url,
         data={**data.model_dump(), "uri": version.uri},
-        training=training.model_dump(
-            include={"entrypoint", "task", "params", "rounds", "seed", "test_fraction", "resources"}
-        ),
+        training={
+            **training.model_dump(include={"entrypoint", "task", "params", "rounds", "seed", "test_fraction"}),
+            "resources": training.resources.model_dump(exclude={"memory_gib"}),
+        },
         gate=gate.model_dump(),
-        resources=training.resources.model_dump(),
+        resources=training.resources.model_dump(exclude={"memory_gib"}),
+        memory_gib=training.resources.memory_gib,
         timeout_s=training.timeout,
+        retries=training.retries,
         wait=training.wait,
     )
 

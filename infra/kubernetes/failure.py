@@ -64,7 +64,7 @@ def _container_trouble(pod: str, container: Mapping[str, Any]) -> str | None:
     if ended.get("reason") == "OOMKilled":
         return (
             f"the pod {pod} used more memory than it may (OOMKilled, container {container.get('name')}). "
-            "Give each worker more: slipway:training.resources (memory grows with cpus)."
+            "Give each worker more: slipway:training.resources.memory_gib."
         )
     if reason == "CrashLoopBackOff":
         return (
