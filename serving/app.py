@@ -11,7 +11,8 @@ from typing import Any
 from ray import serve
 from ray.serve.handle import DeploymentHandle
 
-from serving import settings
+from serving import image, settings
+from serving.access import Access
 from serving.controller import Controller, Wish
 from serving.follower import Follower
 from serving.loopback import keep_on_loopback
@@ -32,7 +33,7 @@ class Model:
         keep_on_loopback()
         self._controller = controller  # binding it is what makes Serve run it
         follower = Follower(Registry(config.tracking_uri), config.model_name, config.poll_s)
-        self._service = Service(config, follower)
+        self._service = Service(config, follower, Access.from_environment())
 
     def __serve_build_asgi_app__(self) -> Service:  # the name that Serve asks for
         return self._service
@@ -60,9 +61,10 @@ def build(args: dict[str, Any]) -> serve.Application:
     """Return the application for the arguments (see `serving.settings`).
 
     Raises:
-        ValueError: the arguments are wrong; every fault is named.
+        ValueError: the arguments are wrong, every fault is named; or the image holds other code.
     """
     config = settings.parse(args)
+    image.verify(config.code_digest)
     controller = _deployment(
         ReleaseController,
         name="ReleaseController",

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from serving import asgi, invocations, protocol
+from serving.access import Access
 from serving.asgi import JSON, Answer
 from serving.errors import Refused, bad_request
 from serving.follower import Follower, Served
@@ -34,8 +35,8 @@ Parsed = tuple[Rows, Callable[[Outputs], tuple[asgi.Headers, bytes]]]
 class Service:
     """Answers the Open Inference Protocol and MLflow's scoring protocol for the versions a follower holds."""
 
-    def __init__(self, settings: Settings, follower: Follower) -> None:
-        self._settings, self._follower = settings, follower
+    def __init__(self, settings: Settings, follower: Follower, access: Access | None = None) -> None:
+        self._settings, self._follower, self._access = settings, follower, access
         self._prefix = f"/v2/models/{settings.model_name}"
         self._busy = 0
         self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="predict")
@@ -78,6 +79,8 @@ class Service:
         path = scope["path"].removeprefix(scope.get("root_path", ""))
         served: Served | None = None
         try:
+            if self._access is not None:
+                self._access.check(scope, path)
             served, method, handler = self._route(path)
             _allow(scope["method"], method, path)
             answer = await handler(scope, receive)

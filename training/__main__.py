@@ -14,17 +14,9 @@ from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
-from training import spec
+from training import environment, spec
 from training.console import Refused, Stopped, say
 from training.entrypoint import EntrypointFailed
-
-_ENVIRONMENT = {
-    "MLFLOW_DISABLE_TELEMETRY": "true",
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",  # what is printed is read in a log
-    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
-    "MLFLOW_LOGGING_LEVEL": "ERROR",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "4",  # the default waits four minutes for a server that is gone
-}
 
 
 def main() -> int:
@@ -35,12 +27,11 @@ def main() -> int:
     parser.add_argument("--spec", type=Path, required=True, help="the run spec, a JSON file")
     parser.add_argument("--regate", action="store_true", help="judge the finished run again; nothing is trained")
     arguments = parser.parse_args()
-    for name, value in _ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    environment.prepare()
     signal.signal(signal.SIGTERM, _stop)
     try:
         given = spec.read(arguments.spec)
-        from training import job  # noqa: PLC0415  imports MLflow, which reads the environment above
+        from training import job  # noqa: PLC0415  imports MLflow, which reads the environment
 
         job.regate(given) if arguments.regate else job.ensure(given)
     except Refused as refused:

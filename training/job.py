@@ -62,11 +62,33 @@ def regate(spec: RunSpec) -> None:
         Refused: there is no finished run of this identity, or a floor names an unknown metric.
     """
     there = Tracking(spec)
-    finished = next((run for run in there.runs() if tracking.result_of(run)), None)
-    version = there.version()
-    if finished is None or version is None:
-        raise Refused(f"there is no finished run of identity {spec.identity[:12]} to judge again: run `up` first")
+    finished, version = _finished(there)
     _judge_again(there, finished.info.run_id, version)
+
+
+def judge(spec: RunSpec) -> dict[str, Any]:
+    """Return the result of the finished run of this identity, by this spec's gate; nothing is trained.
+
+    Raises:
+        Refused: the code is another, there is no finished run, or a floor names an unknown metric.
+    """
+    lineage.verify(spec)
+    there = Tracking(spec)
+    finished, version = _finished(there)
+    result = tracking.result_of(finished)
+    if result is not None and result.get("gate") == spec.gate.digest:
+        return result
+    return _judge_again(there, finished.info.run_id, version)
+
+
+def _finished(there: Tracking) -> tuple[Run, ModelVersion]:
+    runs, version = there.runs(), there.version()
+    finished = next((run for run in runs if tracking.result_of(run)), None)
+    if finished is not None and version is not None:
+        return finished, version
+    why = next((run.data.tags["slipway.error"] for run in runs if "slipway.error" in run.data.tags), "")
+    last = f"; its last attempt ended with: {why.strip().splitlines()[-1]}" if why.strip() else ""
+    raise Refused(f"there is no finished run of identity {there.spec.identity[:12]} to judge{last}; run `up` again")
 
 
 def _adopt(there: Tracking, finished: Run, version: ModelVersion) -> None:

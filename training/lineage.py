@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from training.console import Refused
@@ -11,7 +12,11 @@ from training.spec import RunSpec
 ROOT = Path(__file__).parents[1]
 """The folder that this package was imported from: the snapshot on a laptop, the image on a cluster."""
 
+IMAGE_FILE = "image.json"
+"""Beside the code when, and only when, it came in an image."""
+
 _LONGEST_TAG = 500
+_SHOWN = 12
 
 
 def verify(spec: RunSpec, root: Path = ROOT) -> None:
@@ -24,18 +29,34 @@ def verify(spec: RunSpec, root: Path = ROOT) -> None:
     try:
         found = {"code": code_digest(root, spec.code.files), "lock": file_digest(root / spec.code.lock)}
     except FileNotFoundError as error:
-        raise Refused(f"{root} does not hold {error.filename}, which the stack wants to run: {_cure(root)}") from error
+        name = Path(error.filename).relative_to(root)
+        raise Refused(
+            f"{_holder(root)} does not hold {name}, which the stack wants to run{_cure(root, name)}"
+        ) from error
     for part, digest in found.items():
         if digest != parts[part]:
-            raise Refused(f"{root} holds {part} {digest[:12]}, the stack wants {parts[part][:12]}: {_cure(root)}")
+            wanted = parts[part][:_SHOWN]
+            raise Refused(f"{_holder(root)} holds {part} {digest[:_SHOWN]}, the stack wants {wanted}{_cure(root)}")
     if identity(parts) != spec.identity:
         raise Refused(f"the identity {spec.identity[:12]} is not that of its parts: run `up` again")
 
 
-def _cure(root: Path) -> str:
+def _holder(root: Path) -> str:
+    """Name what the code came in: an image names itself by a file beside the code, and by its reference in the pod."""
+    return f"image {os.environ.get('SLIPWAY_IMAGE', '(unknown)')}" if (root / IMAGE_FILE).exists() else str(root)
+
+
+def _cure(root: Path, missing: Path | None = None) -> str:
+    if (root / IMAGE_FILE).exists():
+        top = missing.parts[0] if missing else ""
+        extra = f" --extra {top}" if top and top != "training" else ""
+        return (
+            f"; build with `python -m infra.image build --archive FILE{extra}` (or `docker build .`) from the commit "
+            "that `up` runs from, and pin the result as `image` of slipway:substrate"
+        )
     if (root / ".git").exists():
-        return "a file changed since `up` looked; run it again"
-    return "run `up` again, which takes a new snapshot; an image must be built from the same commit"
+        return ": a file changed since `up` looked; run it again"
+    return ": run `up` again, which takes a new snapshot"
 
 
 def tags(spec: RunSpec) -> dict[str, str]:
