@@ -267,6 +267,11 @@ class Foundation(Protocol):
         """Where the environment's secrets are kept, by what they are; never their values."""
         ...
 
+    @property
+    def address(self) -> Mapping[str, str | None]:
+        """Where on the substrate the environment is, for the commands that reach it: `context`, `namespace`."""
+        ...
+
     def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:
         """Provide the store for artifacts."""
         ...

@@ -52,6 +52,7 @@ def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
     )
     return EnvironmentOutputs(
         substrate=env.substrate.kind,
+        address=foundation.address,
         artifacts=artifacts,
         tracking=tracking,
         ray=ray,

@@ -25,6 +25,7 @@ class EnvironmentOutputs:
     """The parts of an environment whose outputs are exported."""
 
     substrate: str
+    address: Mapping[str, str | None]
     artifacts: ArtifactStore
     tracking: TrackingServer
     ray: RayCluster
@@ -37,7 +38,10 @@ class EnvironmentOutputs:
         run, service = self.run, self.service
         return {
             "contract": CONTRACT,
-            "substrate": {"kind": self.substrate},
+            "substrate": {
+                "kind": self.substrate,
+                **{key: self.address.get(key) for key in ("context", "kubeconfig", "namespace")},
+            },
             "artifact_store": {"uri": self.artifacts.uri},
             "tracking": {"uri": self.tracking.uri},
             "ray": {"dashboard_url": self.ray.dashboard_url.apply(lambda url: url or None)},

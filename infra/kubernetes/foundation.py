@@ -50,6 +50,7 @@ class KubernetesFoundation(ComponentResource):
     """The environment's namespace on a given cluster, and the runtime in it."""
 
     runtime: KubernetesRuntime
+    address: Mapping[str, str | None]
 
     def __init__(self, place: Place, config: KubernetesConfig) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
@@ -63,6 +64,11 @@ class KubernetesFoundation(ComponentResource):
             opts=ResourceOptions(parent=self),
         )
         self.runtime = environment(place, config, provider, parent=self)
+        self.address = {
+            "context": config.context,
+            "kubeconfig": config.kubeconfig,
+            "namespace": self.runtime.context.namespace,
+        }
         self.register_outputs({"namespace": self.runtime.context.namespace})
 
     @property

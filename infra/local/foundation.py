@@ -19,6 +19,7 @@ class LocalFoundation(ComponentResource):
 
     runtime: ProcessRuntime
     secrets: Mapping[str, str]
+    address: Mapping[str, str | None]
 
     def __init__(self, place: Place, config: LocalConfig) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
@@ -38,6 +39,7 @@ class LocalFoundation(ComponentResource):
         state = DataFolder("foundation-state", path=str(layout.state), retain=False, secrets=["ray-token"], opts=child)
         sockets = DataFolder("foundation-sockets", path=str(layout.sockets), retain=False, secrets=[], opts=child)
         ports = block_at(config.port_block) if config.port_block else derived_block(place.root, place.stack)
+        self.address = {}
         self.secrets = {"ray_token_file": str(layout.ray_token)}
         self.runtime = ProcessRuntime(place, layout, ports, provider, ready=[state, sockets])
         self.register_outputs({"home": str(layout.home)})
