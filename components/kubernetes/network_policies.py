@@ -73,10 +73,10 @@ def _policies(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
     yield "tracking-clients", _egress(clients, [_role("tracking")], _tcp(TRACKING_PORT))
     yield "tracking", _ingress(["tracking"], [_role(role) for role in clients], _tcp(TRACKING_PORT))
     yield from _database(paths)
-    for role in RAY_ROLES:
-        yield f"ray-{role}", _within(role)
     operator = [_pods_of(paths.operator_namespace)]
-    yield "ray-operator", _ingress(RAY_ROLES, operator, _tcp(DASHBOARD_PORT, SERVING_PORT))
+    for role, ports in (("training", (DASHBOARD_PORT,)), ("serving", (DASHBOARD_PORT, SERVING_PORT))):
+        yield f"ray-{role}", _within(role)
+        yield f"ray-{role}-operator", _ingress([role], operator, _tcp(*ports))
     yield from _outside(paths)
     callers = [_pods_of(namespace) for namespace in paths.ingress_from]
     yield "serving-callers", _ingress(["serving"], callers, _tcp(SERVING_PORT)) if callers else None
