@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import Any, cast
 
-from pulumi import Output, ResourceOptions
+from pulumi import Output, Resource, ResourceOptions
 
 from components.kubernetes.manifest import declare
 from components.seam import StoreHandle, StoreSpec
@@ -44,16 +45,23 @@ def _bucket(context: Context, name: str, uri: str, spec: StoreSpec, opts: Resour
             "AWS_ENDPOINT_URL": spec.endpoint,
             "AWS_DEFAULT_REGION": _REGION,
         }
+    credentials = _credentials(context, name, opts)
+    place: Output[str] = Output.from_input(uri) if credentials is None else _once(credentials, uri)
     return Storage(
-        uri=uri,
-        checkpoints=f"{uri.rstrip('/')}/{_CHECKPOINTS}",
+        uri=place,
+        checkpoints=place.apply(lambda there: f"{there.rstrip('/')}/{_CHECKPOINTS}"),
         environment=environment,
-        secret=_credentials(context, name, opts) or context.config.store_secret,
+        secret=context.config.store_secret if credentials is None else STORE_SECRET,
         claim=None,
     )
 
 
-def _credentials(context: Context, name: str, opts: ResourceOptions) -> str | None:
+def _once(made: Resource, uri: str) -> Output[str]:
+    """Return `uri`, which whoever reads it needs `made` for: destroy takes the reader first."""
+    return Output.from_input(cast("Any", made).metadata).apply(lambda _: uri)
+
+
+def _credentials(context: Context, name: str, opts: ResourceOptions) -> Resource | None:
     """Make the Secret with the credentials of the stack file; they are encrypted in Pulumi's state too."""
     encrypted = context.place.secrets.get(STORE_CREDENTIALS)
     if encrypted is None:
@@ -65,8 +73,7 @@ def _credentials(context: Context, name: str, opts: ResourceOptions) -> str | No
         "type": "Opaque",
         "stringData": encrypted.apply(_key_pair),
     }
-    declare(f"{name}-credentials", manifest, context.child(opts))
-    return STORE_SECRET
+    return declare(f"{name}-credentials", manifest, context.child(opts))
 
 
 def _key_pair(text: str) -> dict[str, str]:
@@ -87,10 +94,10 @@ def _volume(context: Context, name: str, opts: ResourceOptions) -> Storage:
     settings = context.config.volume
     if settings is None:
         raise SettingError("slipway:artifacts.uri is not set, and neither is slipway:substrate.volume")
-    declare(f"{name}-volume", claim(context, CLAIM, settings.size), context.child(opts))
+    volume = declare(f"{name}-volume", claim(context, CLAIM, settings.size), context.child(opts))
     return Storage(
-        uri=f"{STORE_FOLDER}/mlflow",
-        checkpoints=f"{STORE_FOLDER}/{_CHECKPOINTS}",
+        uri=_once(volume, f"{STORE_FOLDER}/mlflow"),
+        checkpoints=_once(volume, f"{STORE_FOLDER}/{_CHECKPOINTS}"),
         environment={},
         secret=None,
         claim=CLAIM,
