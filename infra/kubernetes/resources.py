@@ -1,4 +1,4 @@
-"""The custom resources of KubeRay as the program uses them: what a generator would make of the CRDs of 1.6.2.
+"""Custom resources as the program uses them: what a generator would make of the CRDs of KubeRay 1.6.2.
 
 Only declarations.  Specs are manifests in the names of the wire; that the pinned CRDs accept them is tested.
 """
@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 
 from pulumi import CustomResource, CustomTimeouts, Input, Output, ResourceOptions
 
-_VERSION = "ray.io/v1"
+_RAY = "ray.io/v1"
+_GATEWAY = "gateway.networking.k8s.io/v1"
 
 
-class _RayResource(CustomResource):
+class _Custom(CustomResource):
+    version_: ClassVar[str] = _RAY
     kind_: ClassVar[str]
 
     metadata: Output[Mapping[str, Any]]
@@ -39,27 +41,34 @@ class _RayResource(CustomResource):
             timeout_s: how long a create or an update may be awaited.
             opts: resource options.
         """
-        inputs = {"apiVersion": _VERSION, "kind": self.kind_, "metadata": metadata, "spec": spec, "status": None}
+        inputs = {"apiVersion": self.version_, "kind": self.kind_, "metadata": metadata, "spec": spec, "status": None}
         whole = f"{int(timeout_s)}s"
         timeouts = ResourceOptions(custom_timeouts=CustomTimeouts(create=whole, update=whole, delete="600s"))
         super().__init__(
-            f"kubernetes:{_VERSION}:{self.kind_}", resource_name, inputs, ResourceOptions.merge(opts, timeouts)
+            f"kubernetes:{self.version_}:{self.kind_}", resource_name, inputs, ResourceOptions.merge(opts, timeouts)
         )
 
 
-class RayJob(_RayResource):
+class RayJob(_Custom):
     """One job, on a cluster of its own or on a selected one."""
 
     kind_ = "RayJob"
 
 
-class RayService(_RayResource):
+class RayService(_Custom):
     """A Serve application, on clusters that the operator replaces without a gap."""
 
     kind_ = "RayService"
 
 
-class RayCluster(_RayResource):
+class RayCluster(_Custom):
     """A long-lived cluster."""
 
     kind_ = "RayCluster"
+
+
+class HTTPRoute(_Custom):
+    """A route of an existing Gateway (Gateway API)."""
+
+    version_ = _GATEWAY
+    kind_ = "HTTPRoute"

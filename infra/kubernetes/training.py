@@ -113,7 +113,7 @@ def _verdict(
             "--gate",
             json.dumps(gate, sort_keys=True),
         ],
-        environment=clients(context),
+        environment=pods.tracking_client_env(context),
         volumes=volumes,
         mounts=mounts,
         deadline_s=_VERDICT_S if spec.wait else longest(spec) + _VERDICT_S,
