@@ -78,11 +78,11 @@ def make_state(project: Project, composed: Mapping[str, str]) -> None:
     if composed.get("PULUMI_CONFIG_PASSPHRASE_FILE") != str(passphrase) or passphrase.exists():
         return
     draft = project.generated / f"passphrase.{os.getpid()}"
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(os.urandom(32).hex())
     try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(os.urandom(32).hex())
         os.link(draft, passphrase)  # unlike a rename it never replaces the one that another command just made
     except FileExistsError:
         pass
     finally:
-        draft.unlink()
+        draft.unlink(missing_ok=True)

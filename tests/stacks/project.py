@@ -86,7 +86,9 @@ class Project:
         """Start a verb, and return once the engine has begun to create, update or delete a resource."""
         events = self.root / f"events-{time.monotonic_ns()}.json"
         process = self.start(verb, "--skip-preview", "--event-log", str(events), PULUMI_DEBUG_COMMANDS="true")
-        wait_until(lambda: resource in _begun(events), f"`{verb}` has begun with {resource}")
+        wait_until(lambda: resource in _begun(events) or process.poll() is not None, f"`{verb}` works on {resource}")
+        if resource not in _begun(events):
+            raise AssertionError(f"`{verb}` ended without working on {resource}:\n{self.finish(process).output}")
         return process
 
     def finish(self, process: subprocess.Popen[str]) -> Answer:
