@@ -18,6 +18,7 @@ setup: ## install what environments need
 	./pulumiw setup
 
 up: ## bring the environment up (STACK=dev), then one prediction
+	@./pulumiw doctor --unmet
 	./pulumiw up -s $(STACK)
 	$(SLIPWAY) status -s $(STACK)
 	$(SLIPWAY) predict -s $(STACK)
@@ -50,8 +51,9 @@ test: ## everything that proves the project, on this machine
 test-cluster: ## the tests that need a Kubernetes node
 	@$(call tier,cluster)
 
-test-chaos: ## the tests that kill, fill and cut
-	@$(call tier,chaos)
+test-chaos: ## the tests that kill, fill and cut (a part of `make test`)
+	@./pulumiw setup --dev
+	$(PYTEST) -q -m chaos tests
 
 bench: ## the figures of the README
 	@if ! [ -f benchmarks/__main__.py ]; then echo "bench: there is no benchmarks/__main__.py yet" >&2; exit 2; fi

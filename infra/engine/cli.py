@@ -31,7 +31,7 @@ usage: ./pulumiw VERB [FLAG...]
 
   setup [--dev]        install what environments need (--dev: and what the tests need); implied by every other verb
         [--kubernetes] and the manifests of managed operators; implied by a stack file that asks for such
-  doctor [--json]      what this machine has and lacks, with the command that installs it
+  doctor [--json]      what this machine has and lacks, with the command that installs it (--unmet: only what it lacks)
   env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
   get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
   up, preview, refresh, destroy, stack output, ...

@@ -16,7 +16,7 @@ from infra.engine.dependencies import is_ready
 from infra.engine.find import engine_for
 from infra.engine.holders import dev_ports, holder_of
 from infra.engine.install import GO_INSTALL, INSTALLER, find_go, go_version, reachable
-from infra.engine.layout import Project, StopError, cache_folder
+from infra.engine.layout import Project, StopError, cache_folder, say
 from infra.engine.versions import ENGINE_BUILT, GO_MINIMUM, PYTHON_MINIMUM, parse
 
 GIB = 1024**3
@@ -47,10 +47,12 @@ class Finding:
 
 
 def main(project: Project, arguments: list[str]) -> int:
-    """`pulumiw doctor [--json]`: 0 when every need is met, else 1."""
-    unknown = [argument for argument in arguments if argument != "--json"]
+    """`pulumiw doctor [--json | --unmet]`: 0 when every need is met, else 1; with --unmet always 0."""
+    unknown = [argument for argument in arguments if argument not in ("--json", "--unmet")]
     if unknown:
-        raise StopError(f"doctor does not know {' '.join(unknown)}: the only flag is --json", status=2)
+        raise StopError(f"doctor does not know {' '.join(unknown)}: its flags are --json and --unmet", status=2)
+    if "--unmet" in arguments:
+        return _tell_unmet(project)
     findings = examine(project)
     if "--json" in arguments:
         print(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -59,9 +61,25 @@ def main(project: Project, arguments: list[str]) -> int:
     return 0 if all(finding.met for finding in findings) else 1
 
 
+def _tell_unmet(project: Project) -> int:
+    """Name what is missing before `make up` begins; whatever it cannot do without stops it later, by the same words.
+
+    Ports are left out: `up` names the holder of one that it needs.
+    """
+    unmet = [finding for finding in needs(project) if not finding.met]
+    if unmet:
+        say("this machine lacks what an environment needs\n" + table(unmet).rstrip())
+    return 0
+
+
 def examine(project: Project) -> list[Finding]:
     """Every need, in the order in which `make up` meets them."""
-    return [_command("git"), _command("make"), *to_install(project), _memory(), _shared_memory(), *_ports(project)]
+    return [*needs(project), *_ports(project)]
+
+
+def needs(project: Project) -> list[Finding]:
+    """The needs of any environment, whatever its ports."""
+    return [_command("git"), _command("make"), *to_install(project), _memory(), _shared_memory()]
 
 
 def to_install(project: Project) -> list[Finding]:

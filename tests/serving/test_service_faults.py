@@ -13,7 +13,7 @@ from tests.serving.deployed import Service
 from tests.serving.environment import call, wait_for
 from tests.serving.load import Load
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 
 def test_a_new_code_version_replaces_the_replicas_without_a_failed_request(released: Service) -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from tests.stacks.project import Project, checkout, status_of
 
+pytestmark = pytest.mark.chaos
+
 SIZE_MB = 160
 # the first word that it prints says that the disk is there
 HOLDER = 'mount -t tmpfs -o size="$2"m none "$1" && echo mounted && exec sleep infinity'

@@ -11,6 +11,8 @@ from components.seam import Place
 from infra.local.layout import Layout
 from tests.stacks.project import Project, status_of
 
+pytestmark = pytest.mark.chaos
+
 # what the engine has just begun when the phase is meant
 STARTING, TRAINING, RELEASING = "ray-head", "training-job", "serving-application"
 KILL, CTRL_C = signal.SIGKILL, signal.SIGINT

@@ -9,7 +9,7 @@ import pytest
 
 from tests.stacks.engine_clone import Clone, is_running, make_clone, wait_until
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ from components.seam import Place
 from infra.local.layout import Layout
 from tests.stacks.project import Project, call, status_of, wait_until
 
+pytestmark = pytest.mark.chaos
+
 
 def kill_session(environment: Project, name: str) -> None:
     """Kill -9 a supervised process and all of its session, by the provider's record."""

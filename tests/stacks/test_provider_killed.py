@@ -22,7 +22,7 @@ from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 from infra.local.provider.values import Properties, wrapped
 from tests.stacks.provider_bench import Bench, alive, bench, run, service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 ROOT = Path(__file__).parents[2]
 PORT = 21320
 CREATE = """

@@ -90,3 +90,17 @@ def test_the_ports_are_those_of_the_stack_file(project: Project) -> None:
     assert dev_ports(project)["slipway:serving.port"] == 8000
     project.stack_file("dev").write_text("config:\n  slipway:serving: {port: 8080}\n  slipway:ray: {}\n")
     assert list(dev_ports(project).values()) == [5000, 8265, 8080]
+
+
+def test_before_up_only_what_is_missing_is_told_and_nothing_is_stopped(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(project, ["--unmet"]) == 0
+    met = capsys.readouterr().err
+    monkeypatch.setattr(doctor, "_command", lambda name: Finding(name, met=False, seen="not on PATH", fix="get it"))
+    assert main(project, ["--unmet"]) == 0
+    told = capsys.readouterr().err
+    assert "git" not in met, "the control: this machine has git"
+    assert "MISSING git" in told
+    assert "-> get it" in told
+    assert "ok " not in told
