@@ -21,7 +21,7 @@ from serving.registry import Registry
 
 LOG = logging.getLogger("ray.serve")
 CHAMPION = "champion"
-_RETRY_S = 30.0
+_RETRY_S = 10.0
 """A version that proved unusable is tried again after this long: its artifact may have been repaired."""
 
 Load = Callable[[Registry, str, str], tuple[Model, Outputs]]

@@ -14,6 +14,7 @@ from pyarrow import parquet
 
 from components.seam import Place
 from infra.local.layout import Layout
+from serving.registry import Registry
 from tests.stacks.project import Project, call, status_of, wait_until
 
 pytestmark = pytest.mark.chaos
@@ -175,3 +176,20 @@ def test_two_stacks_live_side_by_side_the_other_with_a_regression_on_a_parquet_f
     finally:
         other.pulumi("destroy").must_succeed()
     assert serves(environment), "destroying one stack leaves the other alone"
+
+
+def test_a_damaged_champion_is_named_by_up_and_a_restored_one_is_served(environment: Project) -> None:
+    outputs = environment.outputs()
+    root = Registry(outputs["tracking"]["uri"]).artifact_root("default", outputs["serving"]["champion"])
+    (booster,) = (environment.home / "artifacts" / root.removeprefix("mlflow-artifacts:/")).rglob("model.ubj")
+    content = booster.read_bytes()
+    booster.write_bytes(b"damaged")
+    kill_session(environment, "ray")
+    said = environment.up("--refresh").must_fail().output
+    assert f"version {outputs['serving']['champion']}, which cannot be served" in said
+    assert "model.ubj is no XGBoost model" in said
+    assert "Restore the artifacts" in said
+    booster.write_bytes(content)
+    environment.up("--refresh").must_succeed()
+    assert serves(environment)
+    assert environment.outputs()["serving"]["champion"] == outputs["serving"]["champion"]

@@ -19,7 +19,7 @@ READY_PATH = "/v2/health/ready"
 _POLL_S = 0.15
 _STALE_S = 5.0
 """A failure that was recorded before this deployment counts once the controller has had this long to try again."""
-_HOPELESS_S = 40.0
+_HOPELESS_S = 15.0
 """A broken champion is given up after this long: the replica has then looked at its artifact twice."""
 
 
