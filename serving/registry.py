@@ -34,7 +34,7 @@ class Registry:
     All methods raise RegistryUnavailable when the server does not answer or answers with a server error.
     """
 
-    def __init__(self, tracking_uri: str, timeout_s: float = 10.0) -> None:
+    def __init__(self, tracking_uri: str, timeout_s: float = 10.0, login: tuple[str, str] | None = None) -> None:
         parts = urlsplit(tracking_uri)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError(f"tracking_uri {tracking_uri!r}: serving needs the http(s) address of a tracking server")
@@ -42,6 +42,7 @@ class Registry:
         self._secure, self._host, self._port = parts.scheme == "https", parts.hostname, parts.port
         self._prefix = parts.path.rstrip("/")
         self._timeout_s = timeout_s
+        self._login = login
 
     def alias(self, name: str, alias: str) -> str | None:
         """Return the version that the alias names, or None."""
@@ -118,7 +119,7 @@ class Registry:
     def _send(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         kind = http.client.HTTPSConnection if self._secure else http.client.HTTPConnection
         connection = kind(self._host, self._port, timeout=self._timeout_s)
-        headers = {"Content-Type": "application/json", **_credentials()}
+        headers = {"Content-Type": "application/json", **_credentials(self._login)}
         try:
             connection.request(method, self._prefix + path, body=body, headers=headers)
             response = connection.getresponse()
@@ -151,11 +152,16 @@ def _tags(thing: dict[str, Any]) -> dict[str, str]:
     return {tag["key"]: tag["value"] for tag in thing.get("tags", [])}
 
 
-def _credentials() -> dict[str, str]:
-    """Return MLflow's own client credentials, where the environment has them."""
+def _credentials(login: tuple[str, str] | None) -> dict[str, str]:
+    """Return the given login, or MLflow's own client credentials, where the environment has them."""
+    if login is not None:
+        return _basic(*login)
     if token := os.environ.get("MLFLOW_TRACKING_TOKEN"):
         return {"Authorization": f"Bearer {token}"}
     if user := os.environ.get("MLFLOW_TRACKING_USERNAME"):
-        pair = f"{user}:{os.environ.get('MLFLOW_TRACKING_PASSWORD', '')}"
-        return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+        return _basic(user, os.environ.get("MLFLOW_TRACKING_PASSWORD", ""))
     return {}
+
+
+def _basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}

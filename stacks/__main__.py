@@ -18,6 +18,7 @@ from components.seam import Place  # noqa: E402
 from components.settings import SettingError  # noqa: E402
 from stacks.config import SECRETS, load  # noqa: E402
 from stacks.environment import deploy  # noqa: E402
+from stacks.ground import GROUND  # noqa: E402
 from stacks.problems import ConfigError  # noqa: E402
 
 
@@ -58,7 +59,10 @@ def main() -> None:
     try:
         encrypted = secrets()
         place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT, secrets=encrypted)
-        deploy(place, load(settings(), encrypted)).export()
+        env = load(settings(), encrypted)
+        for warning in GROUND[env.substrate.kind].require(place, env):
+            pulumi.log.warn(f"{warning.name}: {warning.seen} ({warning.fix})")
+        deploy(place, env).export()
     except (ConfigError, SettingError) as error:
         raise pulumi.RunError(str(error)) from None
 

@@ -21,11 +21,15 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from components.settings import SettingError
 from serving.errors import ModelUnusable, RegistryUnavailable
 from serving.registry import Registry
 from stacks.config import json_schema
-from stacks.live import ROOT, NoEnvironment, observe, outputs, release_state
+from stacks.files import stack_file
+from stacks.ground import GROUND, ROOT, Finding, Reached, Unreached, reach
+from stacks.live import NoEnvironment, observe, outputs, release_state
 
 COMMAND_TAG = "slipway.release.command"
 _COMMAND_TIMEOUT_S = 60
@@ -42,13 +46,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = _parser().parse_args(arguments)
     try:
         sys.exit(options.run(options))
-    except (NoEnvironment, CommandError, RegistryUnavailable, ModelUnusable) as error:
+    except (NoEnvironment, CommandError, Unreached, SettingError, RegistryUnavailable, ModelUnusable) as error:
         sys.exit(f"slipway: {error}")
 
 
 def status(options: argparse.Namespace) -> int:
     """Print one table: what runs, versions, health and URLs."""
-    parts = observe(outputs(options.stack))
+    found = outputs(options.stack)
+    with reach(found) as reached:
+        parts = observe(found, reached)
     if options.json:
         print(json.dumps([vars(part) for part in parts], indent=2))
     else:
@@ -65,12 +71,11 @@ def status(options: argparse.Namespace) -> int:
 def predict(options: argparse.Namespace) -> int:
     """Ask the served model; without rows, with the example that was stored with the champion."""
     found = outputs(options.stack)
-    payload = Path(options.file).read_bytes() if options.file else _example(found)
     url = f"{found['serving']['url']}/invocations"
-    request = urllib.request.Request(url, data=payload, headers={"Content-Type": "application/json"})  # noqa: S310
     try:
-        with urllib.request.urlopen(request, timeout=options.timeout) as response:  # noqa: S310
-            answer, served = json.load(response), response.headers.get("X-Slipway-Model-Version")
+        with reach(found) as reached:
+            payload = Path(options.file).read_bytes() if options.file else _example(found, reached.registry())
+            answer, served = _ask(reached, payload, options.timeout)
     except urllib.error.HTTPError as error:
         raise CommandError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from None
     except OSError as error:
@@ -80,8 +85,15 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _example(found: dict[str, Any]) -> bytes:
-    registry, model = Registry(found["tracking"]["uri"]), found["serving"]["model_name"]
+def _ask(reached: Reached, payload: bytes, timeout_s: float) -> tuple[Any, str | None]:
+    headers = {"Content-Type": "application/json", **reached.serving_headers}
+    request = urllib.request.Request(f"{reached.url('serving')}/invocations", data=payload, headers=headers)  # noqa: S310
+    with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
+        return json.load(response), response.headers.get("X-Slipway-Model-Version")
+
+
+def _example(found: dict[str, Any], registry: Registry) -> bytes:
+    model = found["serving"]["model_name"]
     champion = registry.alias(model, "champion")
     if champion is None:
         raise CommandError(f"the model {model} has no champion: nothing was released yet")
@@ -94,13 +106,17 @@ def _example(found: dict[str, Any]) -> bytes:
 def rollback(options: argparse.Namespace) -> int:
     """Ask the release controller to return to the former champion, and wait until it has."""
     found = outputs(options.stack)
-    registry, model = Registry(found["tracking"]["uri"]), found["serving"]["model_name"]
+    with reach(found) as reached:
+        return _roll_back(reached.registry(), found["serving"]["model_name"], options.reason)
+
+
+def _roll_back(registry: Registry, model: str, reason: str) -> int:
     command = {
         "id": str(uuid.uuid4()),
         "action": "rollback",
         "by": getpass.getuser(),
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "reason": options.reason,
+        "reason": reason,
     }
     before = release_state(registry, model)
     if not before.get("previous"):
@@ -128,7 +144,8 @@ def _await_command(registry: Registry, model: str, command: str) -> dict[str, An
 def history(options: argparse.Namespace) -> int:
     """Print the releases of the served model, newest first."""
     found = outputs(options.stack)
-    state = release_state(Registry(found["tracking"]["uri"]), found["serving"]["model_name"])
+    with reach(found) as reached:
+        state = release_state(reached.registry(), found["serving"]["model_name"])
     table = Table(title=f"releases of {found['serving']['model_name']}", title_justify="left", box=None, pad_edge=False)
     for column in ("epoch", "at", "from", "to", "by", "reason"):
         table.add_column(column, overflow="fold")
@@ -139,9 +156,32 @@ def history(options: argparse.Namespace) -> int:
 
 
 def doctor(options: argparse.Namespace) -> int:
-    """Check what this machine must have; the checks are those of `./pulumiw doctor`."""
+    """Check what this machine must have, as `./pulumiw doctor` does; with a stack, what its cluster must have."""
+    if options.stack:
+        return _doctor_of(options.stack, as_json=options.json)
     arguments = ["--json"] if options.json else []
     return subprocess.run([str(ROOT / "pulumiw"), "doctor", *arguments], check=False).returncode
+
+
+def _doctor_of(stack: str, *, as_json: bool) -> int:
+    place, env = stack_file(ROOT, stack)
+    findings = GROUND[env.substrate.kind].examine(place, env)
+    if as_json:
+        print(json.dumps([vars(finding) for finding in findings], indent=2))
+        return _status_of(findings)
+    table = Table(title=f"where {stack} runs", title_justify="left", box=None, pad_edge=False)
+    for column in ("", "what", "seen"):
+        table.add_column(column, overflow="fold", no_wrap=column == "what")
+    marks = {True: "[green]ok[/]", False: "[red]!![/]", None: "[yellow]?[/]"}
+    for finding in findings:
+        fix = f"\n-> {finding.fix}" if finding.fix else ""
+        table.add_row(marks[finding.ok], finding.name, Text(finding.seen + fix))
+    _console.print(table if findings else f"{stack} runs on this machine: slipway doctor")
+    return _status_of(findings)
+
+
+def _status_of(findings: Sequence[Finding]) -> int:
+    return 0 if all(finding.ok is not False for finding in findings) else 1
 
 
 def schema(_: argparse.Namespace) -> int:
@@ -164,7 +204,10 @@ def _parser() -> argparse.ArgumentParser:
         releases, "rollback", rollback, "return to the former champion", 'slipway release rollback --reason "too slow"'
     )
     back.add_argument("--reason", default="asked for by hand", help="recorded in the history")
-    _add(commands, "doctor", doctor, "what this machine must have", "slipway doctor", as_json=True, stack=False)
+    healthy = _add(
+        commands, "doctor", doctor, "what machine or cluster must have", "slipway doctor", as_json=True, stack=False
+    )
+    healthy.add_argument("-s", "--stack", help="the environment whose cluster is looked at; this machine if absent")
     _add(commands, "schema", schema, "the JSON schema of a stack file", "slipway schema > schema.json", stack=False)
     return parser
 

@@ -8,14 +8,13 @@ import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from serving.errors import RegistryUnavailable
 from serving.registry import Registry
+from stacks.ground import ROOT, Reached, Unreached
 
-ROOT = Path(__file__).resolve().parent.parent
 STATE_TAG = "slipway.release.state"
 _TIMEOUT_S = 5
 
@@ -58,23 +57,29 @@ def release_state(registry: Registry, model_name: str) -> dict[str, Any]:
     return json.loads(model.tags.get(STATE_TAG, "{}")) if model else {}
 
 
-def observe(found: Mapping[str, Any]) -> list[Part]:
-    """Return every part of the environment as it is now."""
-    return [_artifacts(found), _tracking(found), _ray(found), _training(found), _serving(found)]
+def observe(found: Mapping[str, Any], reached: Reached) -> list[Part]:
+    """Return every part of the environment as it is now; URLs are the environment's own, not those of a tunnel."""
+    return [
+        _artifacts(found, reached),
+        _tracking(found, reached),
+        _ray(found, reached),
+        _training(found),
+        _serving(found, reached),
+    ]
 
 
-def _artifacts(found: Mapping[str, Any]) -> Part:
+def _artifacts(found: Mapping[str, Any], reached: Reached) -> Part:
     uri = str(found["artifact_store"]["uri"])
-    missing = uri.startswith("/") and not Path(uri).is_dir()
+    missing = reached.folders_here and uri.startswith("/") and not Path(uri).is_dir()
     return Part(
         name="artifact store", healthy=not missing, state="folder is gone" if missing else "there", version="", url=uri
     )
 
 
-def _tracking(found: Mapping[str, Any]) -> Part:
+def _tracking(found: Mapping[str, Any], reached: Reached) -> Part:
     uri = found["tracking"]["uri"]
-    healthy, text = answers(f"{uri}/health")
-    _, mlflow = answers(f"{uri}/version")
+    healthy, text = answers(reached, "tracking", "/health")
+    _, mlflow = answers(reached, "tracking", "/version")
     return Part(
         name="tracking",
         healthy=healthy,
@@ -84,10 +89,9 @@ def _tracking(found: Mapping[str, Any]) -> Part:
     )
 
 
-def _ray(found: Mapping[str, Any]) -> Part:
-    url = found["ray"]["dashboard_url"]
-    healthy, text = answers(f"{url}/api/gcs_healthz")
-    return Part(name="ray", healthy=healthy, state="up" if healthy else text, version=f"Ray {version('ray')}", url=url)
+def _ray(found: Mapping[str, Any], reached: Reached) -> Part:
+    healthy, state, version = reached.ray()
+    return Part(name="ray", healthy=healthy, state=state, version=version, url=found["ray"]["dashboard_url"] or "")
 
 
 def _training(found: Mapping[str, Any]) -> Part:
@@ -104,15 +108,15 @@ def _training(found: Mapping[str, Any]) -> Part:
     )
 
 
-def _serving(found: Mapping[str, Any]) -> Part:
+def _serving(found: Mapping[str, Any], reached: Reached) -> Part:
     serving = found["serving"]
     url, model = serving["url"], serving["model_name"]
-    healthy, text = answers(f"{url}/v2/health/ready")
+    healthy, text = answers(reached, "serving", "/v2/health/ready")
     try:
-        registry = Registry(found["tracking"]["uri"], timeout_s=_TIMEOUT_S)
+        registry = reached.registry(timeout_s=_TIMEOUT_S)
         champion = registry.alias(model, "champion")
         state = release_state(registry, model)
-    except RegistryUnavailable:
+    except (RegistryUnavailable, Unreached):
         champion, state = None, {}
     release = f", candidate {state['candidate']} {state['phase']}" if state.get("candidate") else ""
     return Part(
@@ -124,12 +128,13 @@ def _serving(found: Mapping[str, Any]) -> Part:
     )
 
 
-def answers(url: str) -> tuple[bool, str]:
+def answers(reached: Reached, service: str, path: str) -> tuple[bool, str]:
     """Return whether a GET is answered with 200, and the text, or why not in a few words."""
     try:
+        url = reached.url(service) + path
         with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310  http URLs from the outputs
             return True, response.read().decode().strip()
     except urllib.error.HTTPError as error:
         return False, f"answers {error.code}"
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Unreached) as error:
         return False, f"down ({getattr(error, 'reason', error)})"

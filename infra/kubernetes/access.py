@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from infra.kubernetes.connection import TIMEOUT_S, Cluster, ClusterUnusable
+from infra.kubernetes.names import SERVING_SERVICE
 
 _CHUNK = 2**16
 _ACCEPT_S = 0.2
@@ -145,3 +146,21 @@ def _pump(source: Any, sink: Any, over: threading.Event) -> None:
             sink.sendall(chunk)
     with contextlib.suppress(OSError):
         sink.shutdown(socket.SHUT_RDWR)
+
+
+def ray_state(cluster: Cluster, namespace: str) -> tuple[bool | None, str, str]:
+    """Return health, state and version of the cluster that serves, as KubeRay sees it."""
+    path = f"/apis/ray.io/v1/namespaces/{quote(namespace)}/rayservices/{SERVING_SERVICE}"
+    try:
+        answer = cluster.get(path)
+    except ClusterUnusable as error:
+        return False, str(error), ""
+    if not answer.ok:
+        return False, answer.message, ""
+    version = (answer.body["spec"].get("rayClusterConfig") or {}).get("rayVersion")
+    conditions = {entry["type"]: entry for entry in (answer.body.get("status") or {}).get("conditions") or []}
+    ready = conditions.get("Ready") or {}
+    upgrade = ", upgrade in progress" if (conditions.get("UpgradeInProgress") or {}).get("status") == "True" else ""
+    if ready.get("status") == "True":
+        return True, f"up{upgrade}", f"Ray {version}"
+    return False, f"not ready: {ready.get('message') or 'no condition yet'}{upgrade}", f"Ray {version}"

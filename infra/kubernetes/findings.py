@@ -28,6 +28,8 @@ class Needs:
     """What an environment asks of a cluster."""
 
     config: KubernetesConfig
+    kubeconfig: str | None
+    """As it is read here: relative paths in the config mean the folder of Pulumi.yaml."""
     namespace: str
     environment: str
     """The label `slipway/environment` of everything that is the environment's own."""

@@ -53,7 +53,7 @@ def examine(needs: Needs) -> list[Finding]:
     if os.environ.get(OFFLINE) == "1":
         return [*findings, Finding(name="cluster", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")]
     try:
-        with connect(needs.config.context, needs.config.kubeconfig) as cluster:
+        with connect(needs.config.context, needs.kubeconfig) as cluster:
             return [*_server(cluster), *findings, *_asked(cluster, needs)]
     except ClusterUnusable as error:
         return [unusable("cluster", error), *findings]

@@ -46,7 +46,13 @@ def needs(kubeconfig: str, **changes: Any) -> Needs:
     surge = changes.pop("surge", [])
     config = KubernetesConfig.model_validate({**settings, **changes})
     return Needs(
-        config=config, namespace="slipway-prod", environment="slipway-prod", pods=pods, surge=surge, pools=pools
+        config=config,
+        kubeconfig=kubeconfig,
+        namespace="slipway-prod",
+        environment="slipway-prod",
+        pods=pods,
+        surge=surge,
+        pools=pools,
     )
 
 
