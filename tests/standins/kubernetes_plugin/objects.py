@@ -99,8 +99,8 @@ def set_kind(obj: Object, kind: Kind) -> None:
         raise Refused(f"the object says it is {kind_of(obj)}, but its resource type says {kind}")
 
 
-def autoname(obj: Object, urn: str, proposed: str | None) -> None:
-    """Name an unnamed object after its resource, and say so (provider/pkg/metadata/naming.go)."""
+def autoname(obj: Object, urn: str, proposed: str) -> None:
+    """Name an unnamed object, as proposed or after its resource, and say so (provider/pkg/metadata/naming.go)."""
     if obj.get("metadata") is UNKNOWN or name_of(obj):
         return
     if metadata(obj).get("generateName"):

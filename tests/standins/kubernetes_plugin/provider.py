@@ -104,7 +104,7 @@ class Provider:
             return kind.name not in _CLUSTER_SCOPED
         return self._cluster.api.is_namespaced(kind)
 
-    def check(self, urn: str, old: Object, news: Object, proposed: str | None) -> Object:
+    def check(self, urn: str, old: Object, news: Object, proposed: str) -> Object:
         """Complete the inputs: kind, name, namespace."""
         kind = objects.kind_of_urn(urn)
         obj = plain(news)

@@ -114,7 +114,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @_told
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
-        proposed = None
+        proposed = ""
         if request.HasField("autonaming"):
             if request.autonaming.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE:
                 raise Refused("automatic naming is disabled: the resource needs `.metadata.name`")
