@@ -13,7 +13,7 @@ import socket as sockets
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from infra.engine.dependencies import exclusive
@@ -35,6 +35,14 @@ FIRST = ("etcd", "containerd", "kube-apiserver")
 SHIMS_FOLDER = Path("/run/containerd/s")
 CNI_RESULTS = Path("/var/lib/cni/results")
 LOG_LINKS = Path("/var/log/containers")
+
+
+class UnfitError(StopError):
+    """This machine cannot hold a node."""
+
+
+class InUseError(StopError):
+    """Tests use the node."""
 
 
 class Phases:
@@ -65,24 +73,29 @@ def build(place: Layout) -> None:
     phases.done("images")
 
 
-def up(place: Layout) -> bool:
+def up(place: Layout, *, transient: bool = False) -> bool:
     """Bring the node up; True when this call did, False when one that fits was there.
 
+    Args:
+        place: where it keeps its files.
+        transient: it goes when the last tests that use it end.
+
     Raises:
-        StopError: this machine cannot, something failed, or somebody uses a node of other code.
+        UnfitError: this machine cannot hold a node.
+        StopError: something failed, or somebody uses a node of other code.
     """
     if healthy(processes.read()):
         return False
     reason = machine.obstacle(place)
     if reason is not None:
-        raise StopError(reason)
+        raise UnfitError(reason)
     build(place)
     with exclusive(LOCK, "another start or stop of the node"):
         if healthy(processes.read()):
             return False
         with _unused():
             _remove()
-            _make(place)
+            _make(place, transient=transient)
     return True
 
 
@@ -94,6 +107,15 @@ def down() -> None:
     """
     with exclusive(LOCK, "another start or stop of the node"), _unused():
         _remove()
+
+
+def down_after_tests() -> None:
+    """Take a node down that tests made, unless others use it: the last of them does."""
+    with exclusive(LOCK, "another start or stop of the node"):
+        state = processes.read()
+        if state is not None and state.transient:
+            with suppress(InUseError), _unused():
+                _remove()
 
 
 def healthy(state: State | None) -> bool:
@@ -117,15 +139,15 @@ def _unused() -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise StopError(
+            raise InUseError(
                 f"tests of this or another checkout use the node: wait for them (`fuser {USERS}` names them)"
             ) from None
         yield
 
 
-def _make(place: Layout) -> None:
+def _make(place: Layout, *, transient: bool) -> None:
     phases = Phases()
-    state = State(fingerprint(), str(place.home), _port(), sysctls=ground.read_sysctls())
+    state = State(fingerprint(), str(place.home), _port(), transient=transient, sysctls=ground.read_sysctls())
     state.write()
     shutil.rmtree(place.logs, ignore_errors=True)
     place.node.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,8 @@ class State:
     home: str = ""
     port: int = 0
     ready: bool = False
+    transient: bool = False
+    """Made by tests, which take it down."""
     sysctls: dict[str, str] = field(default_factory=dict)
     processes: dict[str, tuple[int, int]] = field(default_factory=dict)
     """Name -> pid and start time, in the order of the starts."""

@@ -1,0 +1,90 @@
+"""GPU nodes without GPUs: KWOK plays their kubelets, so that scheduling is real and nothing runs.
+
+Owns the KWOK process, started when the first such node is wanted, and the nodes that carry its annotation. Pods on
+them are reported Running; their containers do not exist, so exec, logs and probes say nothing about a program.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from infra.engine.dependencies import exclusive
+from infra.engine.layout import StopError
+from tests.cluster.node import lifecycle, processes
+from tests.cluster.node.binaries import binary
+from tests.cluster.node.kubectl import kubectl
+from tests.cluster.node.layout import ADDRESS, KWOK_PODS, Layout
+
+ANNOTATION = "kwok.x-k8s.io/node"
+LABEL = "slipway.test/kwok"
+GPU = "nvidia.com/gpu"
+
+
+def start(place: Layout) -> None:
+    """Start KWOK unless it runs."""
+    with exclusive(lifecycle.LOCK, "another start or stop of the node"):
+        state = processes.read()
+        if state is None:
+            raise StopError("there is no node: bring it up first")
+        if "kwok" in state.processes and processes.alive(state.processes["kwok"]):
+            return
+        command = [
+            str(binary(place, "kwok")),
+            f"--kubeconfig={place.kubeconfig}",
+            "--manage-all-nodes=false",
+            f"--manage-nodes-with-annotation-selector={ANNOTATION}=fake",
+            f"--node-ip={ADDRESS}",
+            f"--cidr={KWOK_PODS}",
+            "--node-lease-duration-seconds=40",
+            "--server-address=127.0.0.1:10247",
+        ]
+        processes.start(state, "kwok", command, place.logs / "kwok.log")
+
+
+def add_nodes(
+    place: Layout,
+    names: Sequence[str],
+    *,
+    labels: Mapping[str, str] | None = None,
+    taints: Sequence[Mapping[str, str]] = (),
+    capacity: Mapping[str, str] | None = None,
+) -> None:
+    """Create nodes and wait until they are Ready.
+
+    Args:
+        place: the node's layout.
+        names: one node each.
+        labels: what a pool's selector asks for, beside the hostname.
+        taints: `{key, value, effect}` each.
+        capacity: over 32 CPUs, 128 GiB, 110 pods and 1 GPU; also what is allocatable.
+    """
+    start(place)
+    amount = {"cpu": "32", "memory": "128Gi", "ephemeral-storage": "200Gi", "pods": "110", GPU: "1", **(capacity or {})}
+    nodes = [_node(name, labels or {}, taints, amount) for name in names]
+    kubectl("create", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": nodes}))
+    kubectl("wait", "--for=condition=Ready", *(f"node/{name}" for name in names), "--timeout=60s")
+
+
+def remove_nodes(names: Sequence[str] = ()) -> None:
+    """Remove these nodes, or all that KWOK plays."""
+    which = names or ["--selector", f"{LABEL}=true"]
+    kubectl("delete", "node", *which, "--ignore-not-found", "--wait=true")
+
+
+def _node(
+    name: str, labels: Mapping[str, str], taints: Sequence[Mapping[str, str]], amount: Mapping[str, str]
+) -> dict[str, Any]:
+    standard = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {
+            "name": name,
+            "annotations": {ANNOTATION: "fake", "node.alpha.kubernetes.io/ttl": "0"},
+            "labels": {**standard, LABEL: "true", **labels},
+        },
+        "spec": {"taints": list(taints)},
+        "status": {"capacity": dict(amount), "allocatable": dict(amount)},
+    }
