@@ -18,7 +18,7 @@ JOB: Object = {"template": {"spec": {"containers": [CONTAINER], "volumes": [{"na
 PVC: Object = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}
 
 
-def changed(api: str, old: Object, new: Object, *ignored: str, live: Object | None = None, **settings: bool) -> Any:
+def changed(api: str, old: Object, new: Object, *ignored: str, live: Object | None = None, **settings: Any) -> Any:
     """Compare two versions of an object that the cluster has as it was given, unless told otherwise."""
     version, _, kind = api.rpartition("/")
     frame = {"apiVersion": version, "kind": kind, "metadata": NAMES}
