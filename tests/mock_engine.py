@@ -97,6 +97,12 @@ class _Monitor(mocks.MockMonitor):
         return response
 
 
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
+        response = super().ReadResource(request)  # type: ignore[no-untyped-call]
+        _close_loop_of_this_thread()
+        return response
+
+
 def _close_loop_of_this_thread() -> None:
     """Close the event loop that the SDK's mock monitor opens in each of its threads and leaves to the collector."""
     if threading.current_thread() is not threading.main_thread():

@@ -54,16 +54,17 @@ class KubernetesFoundation(ComponentResource):
 
     def __init__(self, place: Place, config: KubernetesConfig) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
+        there = config.model_copy(update={"kubeconfig": kubeconfig(place, config)})
         provider = k8s.Provider(
             "cluster",
-            context=config.context,
-            kubeconfig=kubeconfig(place, config),
+            context=there.context,
+            kubeconfig=there.kubeconfig,
             # another context is another cluster: everything moves; another path to the kubeconfig is nothing
             cluster_identifier=config.context,
             enable_server_side_apply=True,
             opts=ResourceOptions(parent=self),
         )
-        self.runtime = environment(place, config, provider, parent=self)
+        self.runtime = environment(place, there, provider, parent=self)
         self.address = {
             "context": config.context,
             "kubeconfig": config.kubeconfig,
