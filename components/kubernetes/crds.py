@@ -13,7 +13,7 @@ cluster on which the tests validate every manifest strictly.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +28,19 @@ _OPEN = "x-kubernetes-preserve-unknown-fields"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times faster, where libyaml is there
 
 
-def load(folder: Path) -> Iterator[tuple[str, Manifest]]:
+@cache
+def load(folder: Path) -> tuple[tuple[str, Manifest], ...]:
     """Return each definition, made small, by the plural of its kind.
 
     Args:
         folder: where the files of KubeRay's release lie, by their base names.
     """
-    for kind in KINDS:
-        with (folder / f"ray.io_{kind}.yaml").open("rb") as file:
-            yield kind, slim(yaml.load(file, _LOADER))  # noqa: S506  both loaders are safe ones
+    return tuple((kind, slim(_read(folder / f"ray.io_{kind}.yaml"))) for kind in KINDS)
+
+
+def _read(file: Path) -> Manifest:
+    definition: Manifest = yaml.load(file.read_bytes(), _LOADER)  # noqa: S506  both loaders are safe ones
+    return definition
 
 
 def slim(definition: Manifest) -> Manifest:

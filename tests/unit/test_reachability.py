@@ -37,7 +37,7 @@ OTHERS = [
     Pod("Prometheus", "monitoring", "10.244.1.3"),
     Pod("stranger", "default", "10.244.1.4", {ROLE_LABEL: "training"}),  # a label does not help from elsewhere
 ]
-ELSEWHERE = [
+ELSEWHERE: list[Pod | Host] = [
     Pod("DNS", "kube-system", "10.244.2.1", {"k8s-app": "kube-dns"}),
     Pod("store in cluster", "minio", "10.244.2.2"),
     Host("API server", "172.30.0.1"),
@@ -194,7 +194,7 @@ def test_the_evaluator_follows_the_semantics_of_the_api(spec: dict[str, Any], op
 
 def table(found: Matrix) -> str:
     """The matrix as Markdown: sources down, destinations across."""
-    targets = [target.name for part in (OURS, ELSEWHERE, OTHERS) for target in part]
+    targets = [target.name for target in (*OURS, *ELSEWHERE, *OTHERS)]
     lines = ["| from \\ to | " + " | ".join(targets) + " |", "|---" * (len(targets) + 1) + "|"]
     for source in dict.fromkeys(source for source, _ in found):
         cells = [_cell(found, source, target) for target in targets]
@@ -220,7 +220,8 @@ Enforcement was not run: the network plugin of the test cluster ignores NetworkP
 that it does not (Calico, Cilium and the plugins of GKE, AKS and EKS enforce them once that is turned on).
 
 Ports tried between every two: {probed}.
-A cell lists those that are open; `-` means that every one is denied, an empty cell that the path does not concern the environment's namespace. A node always reaches the pods it runs (probes, port-forwards), which no policy can forbid.
+A cell lists those that are open; `-` means that every one is denied, an empty cell that the path does not concern
+the environment's namespace. A node always reaches the pods it runs (probes, port-forwards): no policy can forbid that.
 An address range is taken to cover pods too, as some plugins do: with the defaults, "anywhere by HTTPS" includes pods.
 
 ## With no more than the defaults
