@@ -13,6 +13,8 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -58,9 +60,8 @@ class Follower:
         self._over.set()
 
     def _run(self) -> None:
-        config = self._context.config
         try:
-            with connect(config.context, config.kubeconfig) as cluster:
+            with _cluster(self._context) as cluster:
                 while not self._over.wait(_POLL_S):
                     self.look(cluster)
         except SettingError as problem:
@@ -132,15 +133,20 @@ def failed_attempts(context: Context, name: str) -> int:
 
     A failed RayJob is never run again by KubeRay, whatever is changed about it: the next attempt has another name.
     """
-    config = context.config
     try:
-        with connect(config.context, config.kubeconfig) as cluster:
+        with _cluster(context) as cluster:
             path = f"{_JOBS.format(namespace=context.namespace)}?labelSelector=slipway/run={name}"
             answer = cluster.get(path)
     except SettingError:
         return 0
     jobs = answer.body.get("items") or [] if answer.ok else []
     return attempt_after([(job["metadata"]["name"], job.get("status")) for job in jobs], name)
+
+
+def _cluster(context: Context) -> AbstractContextManager[Cluster]:
+    file = context.config.kubeconfig
+    path = None if file is None else str(context.place.root / Path(file).expanduser())
+    return connect(context.config.context, path)
 
 
 def attempt_after(jobs: list[tuple[str, dict[str, Any] | None]], name: str) -> int:

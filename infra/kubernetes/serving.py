@@ -96,7 +96,7 @@ def serve_config(
         "user_config": {"candidate": candidate, "release": {"strategy": spec.strategy}},
     }
     return {
-        # a worker pod is ready, and gets requests, when the proxy on it answers (KubeRay, `initLivenessAndReadinessProbe`)
+        # a worker pod is ready, and gets requests, when the proxy on it answers
         "proxy_location": "EveryNode",
         "http_options": {
             "host": "0.0.0.0",  # noqa: S104 - in the pod; a NetworkPolicy says who may call
