@@ -25,9 +25,9 @@ from infra.kubernetes.serving import REPLICA_CPUS, REPLICA_GIB
 from infra.kubernetes.settings import KubernetesConfig
 
 _GIB = 2**30
-_HEAD = {"cpu": 0.1, "memory": 2.0 * _GIB}
-_TRACKING = {"cpu": 0.25, "memory": 1.0 * _GIB}
-_DATABASE = {"cpu": 0.25, "memory": 0.5 * _GIB}
+_HEAD = (0.1, 2.0)
+_TRACKING = (0.25, 1.0)
+_DATABASE = (0.25, 0.5)
 _LEAST_WORKER_GIB = 2.0
 
 
@@ -65,9 +65,9 @@ def needs(place: Place, env: Environment) -> Needs:
 
 def _tracking(config: KubernetesConfig) -> list[Pod]:
     key = "slipway:substrate.tracking_replicas"
-    found = [Pod(name="the tracking server", setting=key, count=config.tracking_replicas, **_TRACKING)]
+    found = [_pod("the tracking server", key, size=_TRACKING, count=config.tracking_replicas)]
     if config.database.image is not None:
-        found.append(Pod(name="the database", setting="slipway:substrate.database.image", **_DATABASE))
+        found.append(_pod("the database", "slipway:substrate.database.image", size=_DATABASE))
     return found
 
 
@@ -75,14 +75,14 @@ def _serving(env: Environment) -> list[Pod]:
     key = "slipway:serving.replicas"
     count = env.serving.replicas.min
     return [
-        Pod(name="the head of the serving cluster", setting=key, **_HEAD),
-        Pod(name="a replica", setting=key, cpu=REPLICA_CPUS, memory=REPLICA_GIB * _GIB, count=count),
+        _pod("the head of the serving cluster", key, size=_HEAD),
+        _pod("a replica", key, size=(REPLICA_CPUS, REPLICA_GIB), count=count),
     ]
 
 
 def _training(env: Environment, config: KubernetesConfig) -> list[Pod]:
     resources = env.training.resources
-    head = Pod(name="the head of the training cluster", setting="slipway:training", **_HEAD)
+    head = _pod("the head of the training cluster", "slipway:training", size=_HEAD)
     gpus = math.ceil(resources.gpus)
     key = f"slipway:training.resources.gpus = {resources.gpus:g}" if gpus else "slipway:training.resources"
     selector, tolerations = _placement(env, config)
@@ -97,6 +97,12 @@ def _training(env: Environment, config: KubernetesConfig) -> list[Pod]:
         tolerations=tolerations,
     )
     return [head, worker]
+
+
+def _pod(name: str, setting: str, *, size: tuple[float, float], count: int = 1) -> Pod:
+    """Return pods without GPUs; `size` is CPUs and GiB of one."""
+    cpu, gib = size
+    return Pod(name=name, setting=setting, cpu=cpu, memory=gib * _GIB, count=count)
 
 
 def _placement(env: Environment, config: KubernetesConfig) -> tuple[dict[str, str], list[Toleration]]:

@@ -69,11 +69,6 @@ def _grant(right: Right, verbs: Sequence[str], user: str, namespace: str) -> str
     kind, where = ("role", f" -n {namespace}") if right.namespaced else ("clusterrole", "")
     return (
         f"let an administrator grant it to {user}: kubectl create {kind} slipway-{right.resource.replace('/', '-')}"
-        f"{where} --verb={','.join(verbs)} --resource={_kubectl_name(right)}, and bind it "
+        f"{where} --verb={','.join(verbs)} --resource={right.name}, and bind it "
         "(all rights: docs/kubernetes.md)"
     )
-
-
-def _kubectl_name(right: Right) -> str:
-    resource, slash, subresource = right.resource.partition("/")
-    return f"{resource}.{right.group}{slash}{subresource}" if right.group else right.resource

@@ -24,8 +24,9 @@ class Right:
 
     @property
     def name(self) -> str:
-        """The resource as `kubectl auth can-i` takes it, without a subresource's slash."""
-        return f"{self.resource}.{self.group}" if self.group else self.resource
+        """The resource as kubectl takes it."""
+        resource, slash, subresource = self.resource.partition("/")
+        return f"{resource}.{self.group}{slash}{subresource}" if self.group else self.resource
 
 
 def _keep(group: str, *resources: str, why: str, namespaced: bool = True) -> tuple[Right, ...]:
@@ -67,10 +68,31 @@ ROUTE = _keep("gateway.networking.k8s.io", "httproutes", why="`serving` reached 
 OPERATORS = (
     *_keep("apiextensions.k8s.io", "customresourcedefinitions", why="KubeRay's resources", namespaced=False),
     *_keep(
-        "rbac.authorization.k8s.io", "clusterrolebindings", "clusterroles", why="KubeRay's own rights", namespaced=False
+        "rbac.authorization.k8s.io",
+        *("clusterrolebindings", "clusterroles", "rolebindings", "roles"),
+        why="KubeRay's own rights; to give them away, one must have them",
+        namespaced=False,
     ),
     *_keep("apps", "daemonsets", "deployments", why="KubeRay, the NVIDIA device plugin", namespaced=False),
     *_keep("", "serviceaccounts", "services", why="accounts of the operators", namespaced=False),
     *_keep("storage.k8s.io", "storageclasses", why="a default class", namespaced=False),
 )
 """Needed with `operators: managed`, in the operators' namespaces and for the whole cluster."""
+
+SECTIONS = {
+    "every environment": ENVIRONMENT,
+    "read by the preflight; without it, that check is left out and said": READS,
+    "with `substrate.gateway`": ROUTE,
+    "with `operators: managed`": OPERATORS,
+}
+
+
+def table() -> str:
+    """Return all rights as the table of docs/kubernetes.md."""
+    lines = ["| resource | verbs | where | what for |", "|---|---|---|---|"]
+    for section, rights in SECTIONS.items():
+        lines.append(f"| **{section}** | | | |")
+        for right in rights:
+            where = "namespace" if right.namespaced else "cluster"
+            lines.append(f"| `{right.name}` | {' '.join(right.verbs)} | {where} | {right.why} |")
+    return "\n".join(lines) + "\n"

@@ -22,7 +22,7 @@ NAMESPACE = "slipway-prod"
 PASSWORD, TOKEN = "pass-word-1", "token-2"
 LOGIN = "Basic " + base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 CHAMPION = {"model_version": {"version": "3"}}
-STATE = {"champion": "3", "previous": "2", "phase": "idle", "history": [], "candidate": None}
+STATE: dict[str, Any] = {"champion": "3", "previous": "2", "phase": "idle", "history": [], "candidate": None}
 
 
 class Services:
@@ -219,8 +219,10 @@ def test_an_unknown_context_ends_the_command_with_one_line(
     assert "there is no such context" in str(run("status"))
 
 
-def test_the_logins_are_not_in_the_text_of_what_holds_them(fake: FakeCluster, services: Services) -> None:
-    with GROUND["kubernetes"].reach(cli.outputs("prod")) as reached:
+def test_the_logins_are_not_in_the_text_of_what_holds_them(
+    fake: FakeCluster, services: Services, tmp_path: Path
+) -> None:
+    with GROUND["kubernetes"].reach(outputs(fake.kubeconfig(tmp_path))) as reached:
         assert reached.login == ("admin", PASSWORD)
         assert PASSWORD not in repr(reached)
         assert TOKEN not in repr(reached)
