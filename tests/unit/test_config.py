@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,11 +89,21 @@ def test_the_schema_for_editors_knows_every_setting() -> None:
 
 def setting_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
-        nested = field.annotation
-        if isinstance(nested, type) and issubclass(nested, BaseModel):
-            yield from setting_paths(nested, f"{prefix}{name}.")
-        else:
+        options = typing.get_args(field.annotation) if isinstance(field.annotation, types.UnionType) else ()
+        nested = [
+            option
+            for option in (field.annotation, *options)
+            if isinstance(option, type) and issubclass(option, BaseModel)
+        ]
+        for one in nested:
+            yield from setting_paths(one, f"{prefix}{name}.")
+        if not nested:
             yield f"{prefix}{name}"
+
+
+def test_the_walk_over_settings_goes_into_every_substrate() -> None:
+    paths = set(setting_paths(EnvironmentConfig))
+    assert {"substrate.port_block", "substrate.context", "substrate.gateway.tls.section"} <= paths
 
 
 def test_every_setting_is_documented() -> None:

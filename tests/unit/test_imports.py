@@ -60,6 +60,45 @@ def test_the_program_imports_nothing_heavy() -> None:
     assert loaded & HEAVY == set(), "every preview would pay seconds for these"
 
 
+def loaded_with(*modules: str) -> set[str]:
+    code = f"import sys, {', '.join(modules)}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    return set(done.stdout.split())
+
+
+def test_a_laptop_does_not_pay_for_the_kubernetes_sdk() -> None:
+    cluster = {"pulumi_kubernetes", "kubernetes"}
+    local = loaded_with("stacks.environment", "stacks.ground", "infra.local.foundation")
+    assert local & cluster == set()
+    assert "pulumi_kubernetes" in loaded_with("infra.kubernetes.foundation"), "the control: a cluster's stack does"
+
+
+def test_in_cluster_code_imports_nothing_that_the_image_lacks() -> None:
+    """The image holds `training`, `serving` and this package; the engine, its SDKs and the program stay out."""
+    folder = ROOT / "infra" / "kubernetes" / "incluster"
+    lacking = {"pulumi", "pulumi_kubernetes", "kubernetes", "components", "stacks"}
+    found = {
+        f"{path.name} imports {module}"
+        for path in folder.rglob("*.py")
+        for module in imported(path)
+        if module.split(".")[0] in lacking
+        or (module.split(".")[0] == "infra" and not module.startswith("infra.kubernetes.incluster"))
+    }
+    assert list(folder.glob("*.py")), "the test would prove nothing"
+    assert found == set()
+
+
+def test_neutral_components_know_no_cloud() -> None:
+    clouds = {"pulumi_kubernetes", "pulumi_aws", "kubernetes", "boto3"}
+    for path in (ROOT / "components").glob("*.py"):
+        assert {module.split(".")[0] for module in imported(path)} & clouds == set(), path.name
+    assert not any(
+        module.startswith(("components.kubernetes", "components.aws"))
+        for path in (ROOT / "components").glob("*.py")
+        for module in imported(path)
+    )
+
+
 def test_only_the_table_knows_the_substrates() -> None:
     compared = []
     for package in ("stacks", "components", "infra"):
