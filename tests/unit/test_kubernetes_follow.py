@@ -1,0 +1,143 @@
+"""Following a run: each line once, each trouble once, and never a reason to fail."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from components.seam import Place
+from infra.kubernetes.connection import Answer, Cluster
+from infra.kubernetes.follow import Follower, attempt_after, attempt_name, failed_attempts
+from infra.kubernetes.names import Context
+from infra.kubernetes.settings import KubernetesConfig
+
+RUN = "training-1"
+CONFIG = KubernetesConfig.model_validate(
+    {"kind": "kubernetes", "context": "nowhere", "kubeconfig": "/nonexistent", "image": f"r/x@sha256:{'a' * 64}"}
+)
+CONTEXT = Context(
+    place=Place(project="slipway", stack="dev", root=Path("/checkout")),
+    config=CONFIG,
+    namespace="ns",
+    provider=cast("Any", None),
+    ready=[],
+)
+PENDING = {
+    "metadata": {"name": "worker"},
+    "status": {"conditions": [{"type": "PodScheduled", "reason": "Unschedulable", "message": "Insufficient cpu"}]},
+}
+SUBMITTER = {"metadata": {"name": "submitter"}, "status": {}}
+
+
+class Api:
+    """A cluster with one run, whose log grows."""
+
+    def __init__(self) -> None:
+        self.status: dict[str, Any] | None = {"rayClusterName": "c1"}
+        self.pods: dict[str, list[dict[str, Any]]] = {}
+        self.log: list[str] = []
+        self.allowed = True
+
+    def get(self, path: str) -> Answer:
+        if path.endswith(f"/rayjobs/{RUN}"):
+            return Answer(status=200 if self.status is not None else 404, body={"status": self.status})
+        selector = parse_qs(urlsplit(path).query)["labelSelector"][0]
+        return Answer(status=200 if self.allowed else 403, body={"items": self.pods.get(selector, [])})
+
+    def text(self, path: str) -> str | None:
+        since = parse_qs(urlsplit(path).query).get("sinceTime", [""])[0]
+        # whole seconds, as the API counts
+        return "\n".join(line for line in self.log if line[:19] >= since[:19]) if self.allowed else None
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()
+
+
+def follower() -> tuple[Follower, list[str], list[str]]:
+    told: list[str] = []
+    warned: list[str] = []
+    return Follower(CONTEXT, RUN, told.append, warned.append), told, warned
+
+
+def look(watcher: Follower, api: Api) -> None:
+    watcher.look(cast("Cluster", api))
+
+
+def test_each_line_is_told_once(api: Api) -> None:
+    watcher, told, _ = follower()
+    api.pods["job-name=training-1"] = [SUBMITTER]
+    api.log = ["2026-01-01T00:00:01.100Z epoch 1", "2026-01-01T00:00:01.200Z epoch 2"]
+    look(watcher, api)
+    look(watcher, api)
+    api.log.append("2026-01-01T00:00:01.300Z epoch 3")
+    look(watcher, api)
+    assert told == ["epoch 1", "epoch 2", "epoch 3"]
+    assert list(watcher.lines) == told
+
+
+def test_a_trouble_is_told_once_and_kept(api: Api) -> None:
+    watcher, _, warned = follower()
+    api.pods["ray.io/cluster=c1"] = [PENDING]
+    look(watcher, api)
+    look(watcher, api)
+    assert len(warned) == 1
+    assert "cannot be scheduled" in warned[0]
+    assert watcher.seen == warned, "KubeRay deletes the pods that knew why"
+
+
+def test_another_attempt_is_told(api: Api) -> None:
+    watcher, _, warned = follower()
+    look(watcher, api)
+    api.status = {"rayClusterName": "c2", "failed": 1, "message": "lost node"}
+    look(watcher, api)
+    look(watcher, api)
+    assert warned == ["the run failed and is started again (1): lost node"]
+
+
+def test_a_spec_that_the_operator_refuses_is_told_at_once(api: Api) -> None:
+    watcher, _, warned = follower()
+    api.status = {"jobDeploymentStatus": "ValidationFailed", "message": "wrong"}
+    look(watcher, api)
+    assert len(warned) == 1
+
+
+def test_without_rights_or_run_it_is_quiet(api: Api) -> None:
+    watcher, told, warned = follower()
+    api.allowed = False
+    look(watcher, api)
+    api.status = None
+    look(watcher, api)
+    assert (told, warned) == ([], [])
+
+
+def test_a_cluster_that_cannot_be_reached_is_told_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kubernetes.follow._POLL_S", 0)
+    watcher, told, _ = follower()
+    watcher._run()
+    assert len(told) == 1
+    assert "cannot be shown" in told[0]
+    assert failed_attempts(CONTEXT, RUN) == 0
+
+
+@pytest.mark.parametrize(
+    ("jobs", "attempt"),
+    [
+        ([], 0),
+        ([("training-1", None)], 0),
+        ([("training-1", {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})], 0),
+        ([("training-1", {"jobDeploymentStatus": "Failed"})], 1),
+        ([("training-1", {"jobDeploymentStatus": "Failed"}), ("training-1-1", {"jobDeploymentStatus": "Running"})], 1),
+        ([("training-1-1", {"jobDeploymentStatus": "Failed"}), ("training-1", {"jobDeploymentStatus": "Failed"})], 2),
+        ([("training-1-11", {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})], 11),
+    ],
+)
+def test_a_failed_run_is_tried_again_under_another_name_and_no_other_is(
+    jobs: list[tuple[str, dict[str, Any] | None]], attempt: int
+) -> None:
+    assert attempt_after(jobs, RUN) == attempt
+    assert attempt_name(RUN, attempt) == (RUN if attempt == 0 else f"{RUN}-{attempt}")
