@@ -72,9 +72,10 @@ class TrainSettings:
     cpus: float = 1
     gpus: float = 0
     storage: str = ""
-    """A folder or URI where Ray Train may keep its state."""
+    """A folder or URI where Ray Train may keep its state; a URI outlives the machine."""
     name: str = "training"
-    """A short name of this run, unique in `storage`."""
+    """A short name of this run, unique in `storage` and the same for every attempt: a `ray.train.RunConfig` with both
+    finds the checkpoints of an attempt that was killed. What lies there is removed once the model is registered."""
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model as MlflowModel
 
-from training import artifact, card, champion, evaluate, gate, lineage, metrics, prepare, register, tracking
+from training import artifact, card, champion, evaluate, gate, lineage, metrics, prepare, register, store, tracking
 from training.console import Refused, Stopped, say
 from training.contracts import Trained, TrainSettings
 from training.entrypoint import EntrypointFailed, call
@@ -40,7 +40,11 @@ def ensure(spec: RunSpec) -> None:
         EntrypointFailed: the code that trains raised.
     """
     lineage.verify(spec)
-    there = Tracking(spec)
+    _ensure(Tracking(spec))
+    _clean(spec)
+
+
+def _ensure(there: Tracking) -> None:
     runs, version = there.runs(), there.version()
     finished = next((run for run in runs if tracking.result_of(run)), None)
     if finished is not None and version is not None:
@@ -50,7 +54,7 @@ def ensure(spec: RunSpec) -> None:
         return
     for run in runs:
         if run.info.status == "RUNNING":
-            say("resume", f"run {run.info.run_id} was killed before its model was registered; training again")
+            say("resume", f"run {run.info.run_id} was killed before its model was registered: running again")
             there.abandon(run.info.run_id, "KILLED", "superseded: its job ended without a result")
     _attempt(there)
 
@@ -144,7 +148,7 @@ def _attempt(there: Tracking) -> None:
 def _train_and_register(there: Tracking, run_id: str) -> None:
     spec = there.spec
     data = prepare.prepare(spec)
-    settings = _settings(spec, data, run_id)
+    settings = _settings(spec, data)
     trained = call(spec.training.entrypoint, data.train, settings)
     say("train", f"{spec.training.entrypoint}, {metrics.rounded(trained.metrics) or 'no metrics'} on the training rows")
     model = _model(trained, data)
@@ -159,7 +163,7 @@ def _train_and_register(there: Tracking, run_id: str) -> None:
     there.finish(run_id, _result(spec, run_id, version, evidence, verdict))
 
 
-def _settings(spec: RunSpec, data: Prepared, run_id: str) -> TrainSettings:
+def _settings(spec: RunSpec, data: Prepared) -> TrainSettings:
     training, resources = spec.training, spec.training.resources
     return TrainSettings(
         task=data.features.task,
@@ -170,8 +174,21 @@ def _settings(spec: RunSpec, data: Prepared, run_id: str) -> TrainSettings:
         cpus=resources.cpus,
         gpus=resources.gpus,
         storage=spec.storage,
-        name=f"{spec.identity[:12]}-{run_id[:8]}",
+        name=_storage_name(spec),
     )
+
+
+def _storage_name(spec: RunSpec) -> str:
+    """Return the name of the run in the storage, from the identity alone: the next attempt finds the checkpoints."""
+    return f"training-{spec.identity[:20]}"
+
+
+def _clean(spec: RunSpec) -> None:
+    """Remove the checkpoints of a run that is finished."""
+    try:
+        store.remove(spec.storage, _storage_name(spec))
+    except OSError as error:
+        say("note", f"the checkpoints in {spec.storage}/{_storage_name(spec)} could not be removed: {error}")
 
 
 def _model(trained: Trained, data: Prepared) -> Model:

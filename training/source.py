@@ -7,7 +7,6 @@ what makes one content digest, one type inference per column and one validation 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -20,6 +19,7 @@ import pyarrow as pa
 from training import bundled
 from training.console import Refused, names
 from training.spec import Data
+from training.store import s3
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _MD5 = 32  # hexadecimal digits
@@ -80,9 +80,8 @@ def _remote(data: Data) -> list[tuple[str, bytes]]:
     from pyarrow import fs  # noqa: PLC0415  only remote data pays for the S3 client
 
     key = unquote(data.uri.removeprefix("s3://"))
-    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     try:
-        store = fs.S3FileSystem(**({"endpoint_override": endpoint} if endpoint else {}))
+        store = s3()
         info = store.get_file_info(key)
         if info.type == fs.FileType.NotFound:
             raise Refused(f"there is no object {data.uri}: check bucket, key and the credentials' right to list")

@@ -1,18 +1,24 @@
 """The default entrypoint: XGBoost by Ray Train, one worker in this process or several with a shard of rows each.
 
-One worker without a GPU runs the same loop in the driver (`num_workers=0`), which saves the ten seconds that a worker
-group takes to start.  Same data, settings and number of workers give the same model, to the byte.
+One worker without a GPU, whose storage is this machine's own, runs the same loop in the driver (`num_workers=0`), which
+saves the ten seconds that a worker group takes to start.  Any other keeps checkpoints in the storage, and goes on from
+them when it is run again under the same name.  Same data, settings and number of workers give the same model, to the
+byte, wherever it runs and however often it was killed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 from collections.abc import Mapping
 from typing import Any
 
+from training import boosting
 from training.console import Refused, names, say
 from training.contracts import Trained, TrainingData, TrainSettings
+from training.identity import digest_of
+from training.store import open_store, outlives_this_machine
 from training.tabular import Task
 
 OBJECTIVES: dict[Task, tuple[str, ...]] = {
@@ -36,6 +42,9 @@ _DEFAULTS = {"tree_method": "hist", "learning_rate": 0.15, "max_depth": 4, "subs
 _ALIASES = {"eta": "learning_rate", "gamma": "min_split_loss", "lambda": "reg_lambda", "alpha": "reg_alpha"}
 _OWNED = ("seed", "nthread", "num_class", "device", "n_jobs", "random_state")
 
+_MOST_LOST = 3
+"""How often a lost worker group is made again within one job; a job that is lost is the runtime's to start again."""
+
 # Ray Train reads these when it is imported; the defaults wait seconds for things that no run here needs (ADR 3)
 _RAY_TRAIN = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.1",
@@ -58,17 +67,41 @@ def train(data: TrainingData, settings: TrainSettings) -> Trained:
     from ray.train.xgboost import XGBoostTrainer  # noqa: PLC0415
 
     logging.getLogger("ray.train").setLevel(logging.WARNING)
-    in_driver = settings.workers == 1 and not settings.gpus
+    durable = outlives_this_machine(settings.storage)
+    in_driver = settings.workers == 1 and not settings.gpus and not durable
     scaling = ScalingConfig(num_workers=0) if in_driver else _scaling(settings)
+    fingerprint = None if in_driver else _fingerprint(data, settings, params)
     loop = {"data": _handed_over(data, in_driver=in_driver), "params": params, "rounds": settings.rounds}
     # by default workers that cannot be placed are waited for without end
-    failures = FailureConfig(controller_failure_limit=2)  # type: ignore[call-arg]  # annotated as Train v1
-    run = RunConfig(name=settings.name, storage_path=settings.storage or None, failure_config=failures)
+    failures = FailureConfig(max_failures=_MOST_LOST if durable else 0, controller_failure_limit=2)  # type: ignore[call-arg]  # annotated as Train v1
+    run = RunConfig(name=settings.name, failure_config=failures, **_storage(settings.storage))
     trainer: Any = XGBoostTrainer  # annotated as v1 too, whose loop returns nothing
-    result = trainer(_loop, train_loop_config=loop, scaling_config=scaling, run_config=run).fit()
+    result = trainer(
+        _loop, train_loop_config={**loop, "fingerprint": fingerprint}, scaling_config=scaling, run_config=run
+    ).fit()
     if result.error is not None:
         raise result.error
     return _trained(result.return_value, params)
+
+
+def _storage(storage: str) -> dict[str, Any]:
+    """Return where Ray Train keeps its state; an endpoint of S3 reaches it by the file system alone."""
+    from ray.train import CheckpointConfig  # noqa: PLC0415
+
+    # two: the one before is whole while the last is being written
+    kept = {"checkpoint_config": CheckpointConfig(num_to_keep=2)}
+    if not outlives_this_machine(storage):
+        return {**kept, "storage_path": storage or None}
+    system, path = open_store(storage)
+    return {**kept, "storage_path": path, "storage_filesystem": system}
+
+
+def _fingerprint(data: TrainingData, settings: TrainSettings, params: Mapping[str, Any]) -> str:
+    """Name what a checkpoint was made from: with other rows, settings or workers, training begins anew."""
+    content = hashlib.sha256(data.matrix.tobytes())
+    content.update(data.target.tobytes())
+    told = {"params": dict(params), "rounds": settings.rounds, "workers": settings.workers}
+    return digest_of({"rows": content.hexdigest(), **told})
 
 
 def parameters(data: TrainingData, settings: TrainSettings) -> dict[str, Any]:
@@ -126,27 +159,37 @@ def _loop(config: dict[str, Any]) -> dict[str, Any]:
     import ray.train  # noqa: PLC0415
     import xgboost as xgb  # noqa: PLC0415
 
-    shared = config["data"]
+    shared, fingerprint = config["data"], config["fingerprint"]
     matrix, target, kinds = ray.get(shared[0]) if isinstance(shared, list) else shared
     context = ray.train.get_context()
     shard = slice(context.get_world_rank(), None, context.get_world_size())
     rows = xgb.DMatrix(matrix[shard], label=target[shard], feature_types=kinds, enable_categorical=True)
-    history: dict[str, dict[str, list[float]]] = {}
-    booster = xgb.train(
-        config["params"],
-        rows,
-        num_boost_round=config["rounds"],
-        evals=[(rows, "train")],
-        evals_result=history,
-        verbose_eval=False,
-    )
-    last = {name: float(values[-1]) for name, values in history["train"].items()}
-    return {"model": bytes(booster.save_raw("ubj")), "metrics": last}
+    resumed = boosting.restore(ray.train.get_checkpoint(), fingerprint) if fingerprint else None
+    grown = resumed
+    for grown in boosting.grow(config["params"], rows, config["rounds"], resumed):
+        if fingerprint:
+            _report(grown, fingerprint, first=context.get_world_rank() == 0)
+    if grown is None:  # zero rounds are refused by the configuration
+        raise ValueError("no round of boosting was asked for")
+    return {"model": grown.model, "metrics": dict(grown.metrics), "resumed": resumed.rounds if resumed else 0}
+
+
+def _report(grown: boosting.Grown, fingerprint: str, *, first: bool) -> None:
+    """Hand a checkpoint to Ray Train; every worker must call it equally often, and the first one has the files."""
+    from ray.train import Checkpoint, report  # noqa: PLC0415
+
+    metrics = {"rounds": grown.rounds, **grown.metrics}
+    if not first:
+        report(metrics)
+        return
+    boosting.keep(grown, fingerprint, lambda folder: report(metrics, checkpoint=Checkpoint.from_directory(folder)))
 
 
 def _trained(returned: Mapping[str, Any], params: dict[str, Any]) -> Trained:
     import xgboost as xgb  # noqa: PLC0415
 
+    if returned["resumed"]:
+        say("resume", f"went on from a checkpoint after {returned['resumed']} rounds")
     booster = xgb.Booster()
     booster.load_model(bytearray(returned["model"]))
     return Trained(booster, returned["metrics"], params)
