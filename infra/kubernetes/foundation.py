@@ -119,9 +119,9 @@ def environment(
     namespace = namespace_of(place, config)
     labelled = partial(_labelled, names.object_labels(place))
     child = ResourceOptions(parent=parent, provider=provider, depends_on=list(after), transformations=[labelled])
-    operators = Operators("operators", _operators(config), opts=child)
     space = EnvironmentNamespace("namespace", _namespace(place, config, namespace), opts=child)
     inside = ResourceOptions.merge(child, ResourceOptions(depends_on=[space]))
+    operators = Operators("operators", _operators(config, namespace), opts=inside)
     policies = NetworkPolicies("network", _paths(config), namespace=space.namespace, opts=inside)
     ground = Context(
         place=place,
@@ -143,12 +143,17 @@ def _labelled(labels: Mapping[str, str], args: ResourceTransformationArgs) -> Re
     return ResourceTransformationResult(props={**args.props, "metadata": marked}, opts=args.opts)
 
 
-def _operators(config: KubernetesConfig) -> OperatorsArgs:
+def _operators(config: KubernetesConfig, namespace: str) -> OperatorsArgs:
     """Say what this stack installs; their manifests lie in the cache, since a preview fetches nothing."""
     images = config.operator_images
     if config.operators == "external" or images.kuberay is None:
         return OperatorsArgs()
-    kuberay = KubeRayArgs(manifests=_cached(KUBERAY), image=images.kuberay, namespace=config.operator_namespace)
+    kuberay = KubeRayArgs(
+        manifests=_cached(KUBERAY),
+        image=images.kuberay,
+        namespace=config.operator_namespace,
+        watch=[namespace],  # it can read Secrets: of this environment, not of the whole cluster
+    )
     if images.device_plugin is None:
         return OperatorsArgs(kuberay=kuberay)
     plugin = DevicePluginArgs(manifests=_cached(DEVICE_PLUGIN), image=images.device_plugin, platform=config.platform)
