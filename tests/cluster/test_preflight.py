@@ -34,7 +34,7 @@ while read -r line; do
 done
 printf 'HTTP/1.1 200 OK\\r\\nConnection: close\\r\\nContent-Length: %s\\r\\n\\r\\n%s' ${#auth} "$auth"
 END
-exec nc -lk -p 8080 -e sh /tmp/answer
+exec nc -ll -p 8080 -e sh /tmp/answer
 """
 
 
