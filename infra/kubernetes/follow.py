@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import logging
 import re
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -28,10 +29,13 @@ from infra.kubernetes.names import Context
 if TYPE_CHECKING:
     from pulumi import Resource
 
+_LOG = logging.getLogger(__name__)
 _POLL_S = 2.0
 _KEPT_LINES = 60
 _LONGEST = 500
 _JOBS = "/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
+_SERVICES = "/apis/ray.io/v1/namespaces/{namespace}/rayservices"
+_BROKEN = {"DEPLOY_FAILED", "UNHEALTHY"}
 _PODS = "/api/v1/namespaces/{namespace}/pods"
 _NOISE = re.compile(r"^\s*$|SUCC|cli\.py|^-+$|Tailing logs until the job exits|^\x1b")
 
@@ -68,7 +72,7 @@ class Follower:
             if not self._over.is_set():
                 self._tell(f"the run's output cannot be shown while it runs: {problem}")
         except Exception as error:  # noqa: BLE001  a follower must never be the reason why something fails
-            pulumi.log.debug(f"following {self._name} ended: {type(error).__name__}: {error}")
+            _LOG.debug("following %s ended: %s: %s", self._name, type(error).__name__, error)
 
     def look(self, cluster: Cluster) -> None:
         """Look once: at the run, at its cluster's pods, and at what its submitter printed since."""
@@ -83,18 +87,21 @@ class Follower:
             self._warn(f"the run failed and is started again ({attempt}): {status.get('message', '')}"[:_LONGEST])
         if status.get("jobDeploymentStatus") == "ValidationFailed":
             self._notice(failure.explain(self._name, status))
-        members = self._pods(cluster, f"ray.io/cluster={status.get('rayClusterName') or '-'}")
+        self._look_at(self._pods(cluster, f"ray.io/cluster={status.get('rayClusterName') or '-'}"))
         submitters = self._pods(cluster, f"job-name={self._name}")
-        for pod in [*members, *submitters]:
-            trouble = failure.pod_trouble(pod)
-            if trouble is not None:
-                self._notice(trouble)
+        self._look_at(submitters)
         for pod in submitters:
             self._print(cluster, pod["metadata"]["name"])
 
     def _pods(self, cluster: Cluster, selector: str) -> list[dict[str, Any]]:
         answer = cluster.get(f"{_PODS.format(namespace=self._context.namespace)}?labelSelector={selector}")
         return list(answer.body.get("items") or []) if answer.ok else []
+
+    def _look_at(self, pods: list[dict[str, Any]]) -> None:
+        for pod in pods:
+            trouble = failure.pod_trouble(pod)
+            if trouble is not None:
+                self._notice(trouble)
 
     def _notice(self, text: str) -> None:
         if text not in self.seen:
@@ -116,14 +123,34 @@ class Follower:
                 self._tell(line[:_LONGEST])
 
 
-def follow(context: Context, name: str, about: Resource) -> Follower:
-    """Follow the RayJob `name`, telling about it at the resource `about`, whose registration has ended already."""
+class ServiceFollower(Follower):
+    """A service being watched until it is ready: troubles of its pods, and what Serve says of the application."""
+
+    def look(self, cluster: Cluster) -> None:
+        """Look once."""
+        path = f"{_SERVICES.format(namespace=self._context.namespace)}/{self._name}"
+        status = cluster.get(path).body.get("status") or {}
+        for part in ("activeServiceStatus", "pendingServiceStatus"):
+            found = status.get(part) or {}
+            if found.get("rayClusterName"):
+                self._look_at(self._pods(cluster, f"ray.io/cluster={found['rayClusterName']}"))
+            for name, application in (found.get("applicationStatuses") or {}).items():
+                if application.get("status") in _BROKEN:
+                    self._notice(f"the application {name} is {application['status']}: {application.get('message', '')}")
+
+
+def follow(kind: type[Follower], context: Context, name: str, about: Resource) -> Follower:
+    """Follow the object `name`, telling about it at the resource `about`, whose registration has ended already."""
     loop = asyncio.get_event_loop()
 
     def through(log: Callable[[str, Resource], None]) -> Say:
-        return lambda text: loop.call_soon_threadsafe(log, text, about)
+        def say(text: str) -> None:
+            with suppress(RuntimeError):  # the program has ended, and with it its loop
+                loop.call_soon_threadsafe(log, text, about)
 
-    follower = Follower(context, name, through(pulumi.log.info), through(pulumi.log.warn))
+        return say
+
+    follower = kind(context, name, through(pulumi.log.info), through(pulumi.log.warn))
     follower.start()
     return follower
 

@@ -11,10 +11,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import pulumi
 from pulumi import Input, Output, Resource, ResourceOptions
 
 from components.seam import AppHandle, AppSpec, RayHandle
-from infra.kubernetes import pods, results
+from infra.kubernetes import follow, pods, results
 from infra.kubernetes.names import (
     SERVING_PORT,
     SERVING_SERVICE,
@@ -58,6 +59,7 @@ def serve(context: Context, name: str, spec: AppSpec, ray: RayHandle, opts: Reso
         timeout_s=_START_TIMEOUT_S,
         opts=context.child(opts, depends_on=[ray.resource]),
     )
+    _tell(context, service, opts)
     if context.config.gateway is not None:
         _route(context, name, service, opts)
     result = _release(context, name, spec, service, opts)
@@ -66,6 +68,14 @@ def serve(context: Context, name: str, spec: AppSpec, ray: RayHandle, opts: Reso
         champion=result.apply(lambda found: (found or {}).get("champion")),
         challenger=result.apply(lambda found: (found or {}).get("challenger")),
     )
+
+
+def _tell(context: Context, service: RayService, opts: ResourceOptions) -> None:
+    """Tell, while the service is waited for, why it does not become ready."""
+    if pulumi.runtime.is_dry_run() or opts.parent is None:
+        return
+    follower = follow.follow(follow.ServiceFollower, context, SERVING_SERVICE, opts.parent)
+    service.status.apply(lambda _: follower.stop())
 
 
 def public_url(context: Context) -> str:

@@ -82,7 +82,7 @@ def _finished(context: Context, job: RayJob, job_name: str, opts: ResourceOption
     """Follow the run while it is waited for; the output is known when it has ended, and raises when it has failed."""
     if pulumi.runtime.is_dry_run() or opts.parent is None:
         return job.status.apply(lambda status: _refuse_failed(job_name, status, None))
-    follower = follow.follow(context, job_name, opts.parent)
+    follower = follow.follow(follow.Follower, context, job_name, opts.parent)
     return job.status.apply(lambda status: _refuse_failed(job_name, status, follower))
 
 

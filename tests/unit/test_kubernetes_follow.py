@@ -10,7 +10,7 @@ import pytest
 
 from components.seam import Place
 from infra.kubernetes.connection import Answer, Cluster
-from infra.kubernetes.follow import Follower, attempt_after, attempt_name, failed_attempts
+from infra.kubernetes.follow import Follower, ServiceFollower, attempt_after, attempt_name, failed_attempts
 from infra.kubernetes.names import Context
 from infra.kubernetes.settings import KubernetesConfig
 
@@ -44,6 +44,8 @@ class Api:
     def get(self, path: str) -> Answer:
         if path.endswith(f"/rayjobs/{RUN}"):
             return Answer(status=200 if self.status is not None else 404, body={"status": self.status})
+        if path.endswith("/rayservices/serving"):
+            return Answer(status=200, body={"status": self.status})
         selector = parse_qs(urlsplit(path).query)["labelSelector"][0]
         return Answer(status=200 if self.allowed else 403, body={"items": self.pods.get(selector, [])})
 
@@ -113,6 +115,22 @@ def test_without_rights_or_run_it_is_quiet(api: Api) -> None:
     api.status = None
     look(watcher, api)
     assert (told, warned) == ([], [])
+
+
+def test_what_serve_says_of_a_broken_application_is_told_once(api: Api) -> None:
+    warned: list[str] = []
+    watcher = ServiceFollower(CONTEXT, "serving", warned.append, warned.append)
+    healthy = {"slipway": {"status": "RUNNING"}}
+    broken = {"slipway": {"status": "DEPLOY_FAILED", "message": "the image holds other code"}}
+    api.status = {
+        "activeServiceStatus": {"rayClusterName": "old", "applicationStatuses": healthy},
+        "pendingServiceStatus": {"rayClusterName": "new", "applicationStatuses": broken},
+    }
+    api.pods["ray.io/cluster=new"] = [PENDING]
+    look(watcher, api)
+    look(watcher, api)
+    assert len(warned) == 2
+    assert "the image holds other code" in warned[1]
 
 
 def test_a_cluster_that_cannot_be_reached_is_told_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
