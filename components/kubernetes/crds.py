@@ -12,7 +12,6 @@ cluster on which the tests validate every manifest strictly.
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -49,12 +48,6 @@ def slim(definition: Manifest) -> Manifest:
     versions = [_slim_version(version) for version in spec["versions"] if version["name"] == VERSION]
     metadata = {**definition["metadata"], "labels": {**definition["metadata"].get("labels", {}), **PART_OF}}
     return {**definition, "metadata": metadata, "spec": {**spec, "versions": versions}}
-
-
-def size_in_state(manifests: list[Manifest]) -> int:
-    """Return how many bytes of a state file on disk these objects take: three copies each, indented by four."""
-    resources = [{"inputs": one, "outputs": {**one, "__inputs": one}} for one in manifests]
-    return len(json.dumps({"version": 3, "deployment": {"resources": resources}}, indent=4))
 
 
 def _slim_version(version: Manifest) -> Manifest:

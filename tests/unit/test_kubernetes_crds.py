@@ -10,6 +10,7 @@ import yaml
 
 from components.kubernetes import crds
 from infra.engine import manifests
+from tests.state_size import size_in_state
 
 MIB = 2**20
 PRESERVE = "x-kubernetes-preserve-unknown-fields"
@@ -36,7 +37,7 @@ def schema(definition: dict[str, Any]) -> dict[str, Any]:
 def test_three_copies_of_each_leave_room_in_a_state_of_five_megabytes(
     released: dict[str, Any], small: dict[str, Any]
 ) -> None:
-    full, slim = crds.size_in_state(list(released.values())), crds.size_in_state(list(small.values()))
+    full, slim = size_in_state(list(released.values())), size_in_state(list(small.values()))
     assert full > 30 * MIB, "the control: as released, they alone would be six times the limit"
     assert slim < 2.5 * MIB, f"{slim / MIB:.2f} MiB"
 
