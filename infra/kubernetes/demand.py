@@ -28,7 +28,8 @@ _GIB = 2**30
 _HEAD = (0.1, 2.0)
 _TRACKING = (0.25, 1.0)
 _DATABASE = (0.25, 0.5)
-_LEAST_WORKER_GIB = 2.0
+_LEAST_GIB = 2.0
+_GIB_PER_CPU = 4.0
 
 
 class Environment(Protocol):
@@ -90,7 +91,7 @@ def _training(env: Environment, config: KubernetesConfig) -> list[Pod]:
         name="a training worker",
         setting=key,
         cpu=resources.cpus,
-        memory=(resources.memory_gib or (0 if gpus else _LEAST_WORKER_GIB)) * _GIB,
+        memory=(resources.memory_gib or (0 if gpus else max(_LEAST_GIB, _GIB_PER_CPU * resources.cpus))) * _GIB,
         gpus=gpus,
         count=resources.workers,
         selector=selector,

@@ -124,7 +124,9 @@ def _operators(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
         name="KubeRay",
         ok=not foreign,
         seen=f"installed by somebody else: {told}" if foreign else "this stack may install it",
-        fix="set slipway:substrate.operators: external; one operator serves the whole cluster" if foreign else "",
+        fix="set slipway:substrate.operators: external, with an operator that watches this namespace"
+        if foreign
+        else "",
     )
 
 
