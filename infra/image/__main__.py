@@ -7,12 +7,13 @@ import json
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.engine.layout import StopError, say
 from infra.image import layers
 from infra.image.archive import write_archive
-from infra.image.code import ImageCode, collect, stage
+from infra.image.code import collect, stage
 from infra.image.layout import LOCK, image_config
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,25 +34,27 @@ def main(arguments: list[str]) -> int:
     """Run one command and return the exit status."""
     given = _parser().parse_args(arguments)
     try:
+        if given.command == "build":
+            _print(build(given.archive, given.extra, given.name))
+            return 0
         code = collect(ROOT, given.extra)
         if given.command == "digest":
             _print(json.dumps(code.about, indent=1, sort_keys=True) if given.json else code.digest)
-        elif given.command == "stage":
+        else:
             given.folder.mkdir(parents=True, exist_ok=True)
             stage(code, given.folder)
-        else:
-            _print(build(code, given.archive, given.name))
     except StopError as stopped:
         say(str(stopped))
         return stopped.status
     return 0
 
 
-def build(code: ImageCode, archive: Path, name: str | None = None) -> str:
+def build(archive: Path, extra: Sequence[str] = (), name: str | None = None) -> str:
     """Write the archive and return the reference that a stack file pins: `REPOSITORY@sha256:...`."""
     began = time.monotonic()
-    name = name or f"{REPOSITORY}:{code.digest[:_TAG_LENGTH]}"
     fixed = [layers.base_layer(), layers.venv_layer(ROOT / LOCK)]
+    code = collect(ROOT, extra)  # now, not before the minutes that the layers may have taken
+    name = name or f"{REPOSITORY}:{code.digest[:_TAG_LENGTH]}"
     archive = archive.resolve()
     archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -26,12 +26,9 @@ class ImageCode:
 
     root: Path
     files: tuple[str, ...]
+    digest: str
+    """One sha256 over everything in the code layer: another digest, another image."""
     about: dict[str, object]
-
-    @property
-    def digest(self) -> str:
-        """One sha256 over everything in the code layer: another digest, another image."""
-        return code_digest(self.root, self.files)
 
 
 def collect(root: Path, extra: Sequence[str] = ()) -> ImageCode:
@@ -41,7 +38,7 @@ def collect(root: Path, extra: Sequence[str] = ()) -> ImageCode:
         StopError: an extra path is outside the project, or holds no Python file.
     """
     sources = [*CODE, *(_inside(root, name) for name in extra)]
-    files = (*package_code(root, sources).files, LOCK)
+    files = tuple(sorted((*package_code(root, sources).files, LOCK)))
     about = {
         "contract": CONTRACT,
         "code": {
@@ -50,7 +47,7 @@ def collect(root: Path, extra: Sequence[str] = ()) -> ImageCode:
         },
         "lock": file_digest(root / LOCK),
     }
-    return ImageCode(root, tuple(sorted(files)), about)
+    return ImageCode(root, files, code_digest(root, files), about)
 
 
 def _inside(root: Path, name: str) -> str:
@@ -63,11 +60,17 @@ def _inside(root: Path, name: str) -> str:
 
 
 def stage(code: ImageCode, folder: Path) -> None:
-    """Write the files and `image.json` below `folder`, which becomes /opt/slipway/app; readable by everyone."""
+    """Write the files and `image.json` below `folder`, which becomes /opt/slipway/app; readable by everyone.
+
+    Raises:
+        StopError: a file changed after its digest was taken.
+    """
     for name in code.files:
         copy = folder / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(code.root / name, copy)
+    if code_digest(folder, code.files) != code.digest:
+        raise StopError(f"the code in {code.root} was changed while the image was being made: make it again")
     (folder / ABOUT).write_text(json.dumps(code.about, indent=1, sort_keys=True) + "\n")
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -148,7 +148,8 @@ mount --rbind /dev "$1/dev"
 root=$1
 run() {{
   chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/build UV_CACHE_DIR=/build/cache \\
-    UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE_TIMEOUT=0 PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=UNCHECKED_HASH /build/uv "$@"
+    UV_SYSTEM_CERTS=true UV_COMPILE_BYTECODE_TIMEOUT=0 PYTHONHASHSEED=0 PYC_INVALIDATION_MODE=UNCHECKED_HASH \\
+    /build/uv "$@"
 }}
 run venv --quiet --no-python-downloads --python {PYTHON} {VENV}
 run pip sync --quiet --require-hashes --compile-bytecode --link-mode hardlink --python {VENV}/bin/python /build/lock.txt

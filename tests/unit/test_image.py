@@ -135,6 +135,14 @@ def test_equal_code_makes_an_equal_layer_wherever_and_whenever_it_is_made(tmp_pa
     assert collect(one).digest != collect(other).digest
 
 
+def test_code_that_changes_while_the_image_is_made_is_not_packed(tmp_path: Path) -> None:
+    root = project(tmp_path / "project")
+    code = collect(root)
+    (root / "training" / "job.py").write_text("another = 1\n")
+    with pytest.raises(StopError, match="was changed while the image was being made"):
+        layers.code_layer(code, tmp_path / "code.tar")
+
+
 def test_the_code_layer_belongs_to_root_and_anyone_may_read_it(tmp_path: Path) -> None:
     layers.code_layer(collect(ROOT), tmp_path / "code.tar")
     with tarfile.open(tmp_path / "code.tar") as layer:
