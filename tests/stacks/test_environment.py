@@ -11,6 +11,7 @@ import re
 import socket
 import subprocess
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,6 +123,28 @@ def test_everything_listens_on_loopback(environment: Project) -> None:
     assert exposed == [], "nothing may listen beyond loopback"
 
 
+def test_ray_answers_nobody_without_its_token_and_mlflow_nobody_under_a_foreign_name(environment: Project) -> None:
+    outputs = environment.outputs()
+    token = (environment.home / "state" / "secrets" / "ray-token").read_text().strip()
+    search = f"{outputs['tracking']['uri']}/api/2.0/mlflow/experiments/search?max_results=1"
+    for path in ("/api/jobs/", "/api/serve/applications/"):
+        url = outputs["ray"]["dashboard_url"] + path
+        assert answer_to(url, {}) == 401
+        assert answer_to(url, {"Authorization": "Bearer " + "0" * len(token)}) in {401, 403}
+        assert answer_to(url, {"Authorization": f"Bearer {token}"}) == 200, "the control"
+    assert answer_to(search, {"Host": "rebound.example"}) == 403
+    assert answer_to(search, {}) == 200, "the control"
+
+
+def answer_to(url: str, headers: dict[str, str]) -> int:
+    """Return the status of a GET with these headers."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=30) as response:
+            return int(response.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
 def test_secrets_are_in_no_command_line_log_or_state(environment: Project) -> None:
     token = (environment.home / "state" / "secrets" / "ray-token").read_text().strip()
     assert len(token) >= 32
@@ -159,8 +182,10 @@ def test_a_preview_says_that_and_why_a_run_is_replaced_and_does_nothing(environm
         assert "replace" in preview, preview
         changed = set(re.findall(r"~ (code|lock|data|parameters|seed|split)\s*:", preview))
         assert changed == {part}, f"the preview must name the part of the identity that changed:\n{preview}"
+        told = environment.pulumi("preview").must_succeed().output
+        assert f"another training run, because of its {part}:" in told, told
         if part == "parameters":
-            assert "rounds=60" in preview, preview
+            assert "rounds=60" in told, told
     source.write_text(committed)
     assert len(environment.runs()) == before, "a preview must not train"
 

@@ -148,3 +148,11 @@ def test_another_path_is_another_folder_and_retain_is_not() -> None:
     kind, state = DataFolderType(), {"path": "/a/b/c", "retain": False, "secrets": []}
     assert kind.difference(state, {**state, "path": "/a/b/d"}).response().replaces == ["path"]
     assert kind.difference(state, {**state, "retain": True}).response().replaces == []
+
+
+def test_another_training_run_says_which_parts_of_its_identity_changed_and_how() -> None:
+    kind = RayJobType()
+    other = {**JOB, "identity": "i2", "identity_parts": {"code": "c1", "seed": "8"}}
+    assert kind.reason(FINISHED, other) == "another training run, because of its seed:\n  seed: 7 -> 8"
+    assert kind.reason(FINISHED, JOB) is None
+    assert kind.reason(FINISHED, {**other, "identity_parts": UNKNOWN}) is None

@@ -72,8 +72,13 @@ class LocalProvider(engine.Provider):
         return engine.CheckResponse(wrapped(inputs), failures)
 
     async def diff(self, request: engine.DiffRequest) -> engine.DiffResponse:
-        """Say what changed, and whether it needs a new resource."""
-        return _type(request.type).difference(plain(request.old_state), plain(request.new_inputs)).response()
+        """Say what changed, and whether it needs a new resource and why."""
+        kind, old, new = _type(request.type), plain(request.old_state), plain(request.new_inputs)
+        found = kind.difference(old, new)
+        reason = kind.reason(old, new) if found.replaces else None
+        if reason:
+            await self._log.info(request.urn, reason)
+        return found.response()
 
     async def create(self, request: engine.CreateRequest) -> engine.CreateResponse:
         """Ensure a resource."""

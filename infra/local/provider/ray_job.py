@@ -76,6 +76,15 @@ class RayJobType(ResourceType):
         found = difference(self.rules, old, new, replacing=["identity", "identity_parts"], drift=drift)
         return found.without(_FOLLOWING) if found.names & _CAUSES else found
 
+    def reason(self, old: Properties, new: Properties) -> str | None:
+        """Name the parts of the identity that changed, from what to what."""
+        before, after = old.get("identity_parts") or {}, new.get("identity_parts") or {}
+        if has_unknown(after):
+            return None
+        names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
+        changes = [f"  {name}: {before.get(name)} -> {after.get(name)}" for name in names]
+        return "\n".join([f"another training run, because of its {', '.join(names)}:", *changes]) if names else None
+
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """A run that will be made, awaited or gated again has results that are not known."""
         if old is None or old.get("status") != "finished":

@@ -30,6 +30,10 @@ class ResourceType(ABC):
     def difference(self, old: Properties, new: Properties) -> Difference:
         """Compare stored state with new inputs."""
 
+    def reason(self, old: Properties, new: Properties) -> str | None:  # noqa: ARG002  for those that have one
+        """Return why a new resource is needed, where the changed inputs alone do not tell a person."""
+        return None
+
     @abstractmethod
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """Return the outputs as far as they are known before anything is done; `old` is None for a create."""
