@@ -13,6 +13,7 @@ from typing import Any
 
 import pulumi
 from pulumi import Input, Output, Resource, ResourceOptions
+from pulumi_kubernetes.core.v1 import Service
 
 from components.seam import AppHandle, AppSpec, RayHandle
 from infra.kubernetes import follow, pods, results
@@ -37,6 +38,7 @@ _START_TIMEOUT_S = 1200
 _RELEASE_S = 600
 _ROUTE_TIMEOUT_S = 120
 _OLD_CLUSTER_S = 60
+_PORTS: list[Any] = [{"name": "serve", "port": SERVING_PORT, "targetPort": SERVING_PORT, "protocol": "TCP"}]
 _BACKSTOP_S = 5
 """Serve's own time-out comes after the application's, which answers."""
 
@@ -60,6 +62,8 @@ def serve(context: Context, name: str, spec: AppSpec, ray: RayHandle, opts: Reso
         opts=context.child(opts, depends_on=[ray.resource]),
     )
     _tell(context, service, opts)
+    if context.config.incremental_upgrade is not None:
+        _stable_service(context, name, opts)
     if context.config.gateway is not None:
         _route(context, name, service, opts)
     result = _release(context, name, spec, service, opts)
@@ -138,7 +142,8 @@ def service_spec(context: Context, spec: AppSpec, ray: RayTemplate, config: Inpu
         volumes=[{"name": "serving-token", "secret": secret}],
         mounts=[{"name": "serving-token", "mountPath": TOKEN_FOLDER, "readOnly": True}],
         serves=True,
-        autoscaled=replicas["max"] > replicas["min"],
+        # KubeRay demands the autoscaler for an upgrade by steps
+        autoscaled=replicas["max"] > replicas["min"] or context.config.incremental_upgrade is not None,
     )
     group = Group(
         name="replicas",
@@ -149,19 +154,41 @@ def service_spec(context: Context, spec: AppSpec, ray: RayTemplate, config: Inpu
     )
     return {
         "serveConfigV2": config,
-        "upgradeStrategy": {"type": "NewCluster"},
         "rayClusterDeletionDelaySeconds": _OLD_CLUSTER_S,
         "excludeHeadPodFromServeSvc": True,
-        # KubeRay keeps this Service pointed at the cluster that answers; the name is ours and never changes
-        "serveService": {
-            "metadata": {"name": SERVING_SERVICE, "labels": pods.labels("serving")},
-            "spec": {
-                "type": "ClusterIP",
-                "ports": [{"name": "serve", "port": SERVING_PORT, "targetPort": SERVING_PORT, "protocol": "TCP"}],
-            },
-        },
+        **_upgrade(context),
         "rayClusterConfig": cluster_spec(context, ray.ray_version, workload, [group], ray.environment),
     }
+
+
+def _upgrade(context: Context) -> Manifest:
+    """Return how a new cluster takes over, and the Service that leads to the one that answers."""
+    stepwise = context.config.incremental_upgrade
+    if stepwise is None:
+        # KubeRay keeps this Service pointed at the cluster that answers; the name is ours and never changes
+        service = {
+            "metadata": {"name": SERVING_SERVICE, "labels": pods.labels("serving")},
+            "spec": {"type": "ClusterIP", "ports": _PORTS},
+        }
+        return {"upgradeStrategy": {"type": "NewCluster"}, "serveService": service}
+    options = {
+        "gatewayClassName": stepwise.gateway_class,
+        "stepSizePercent": stepwise.step_percent,
+        "intervalSeconds": stepwise.interval_s,
+        "maxSurgePercent": stepwise.surge_percent,
+    }
+    return {"upgradeStrategy": {"type": "NewClusterWithIncrementalUpgrade", "clusterUpgradeOptions": options}}
+
+
+def _stable_service(context: Context, name: str, opts: ResourceOptions) -> None:
+    """With steps KubeRay has one Service a cluster: this one leads to every ready replica, whichever cluster's."""
+    selector = {"app.kubernetes.io/component": "serving", "ray.io/serve": "true", "ray.io/node-type": "worker"}
+    Service(
+        f"{name}-endpoint",
+        metadata=context.metadata(SERVING_SERVICE),
+        spec={"type": "ClusterIP", "selector": selector, "ports": _PORTS},
+        opts=context.child(opts),
+    )
 
 
 def _release(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.settings import Ability, Problem, Refusal, Settings, SubstrateSettings
 
@@ -110,6 +110,21 @@ class GatewaySettings(Settings):
     tls: TlsSettings | None = Field(default=None, description="present: requests come in by HTTPS")
 
 
+class IncrementalUpgradeSettings(Settings):
+    """`slipway:substrate.incremental_upgrade`: a new cluster takes over step by step, behind its own Gateway."""
+
+    gateway_class: Name = Field(description="the GatewayClass of the Gateway that KubeRay makes (feature gate needed)")
+    step_percent: int = Field(default=10, ge=1, le=100, description="how much traffic moves at a time")
+    interval_s: int = Field(default=30, ge=1, description="how long after the step before")
+    surge_percent: int = Field(default=50, ge=1, le=100, description="how much of the new cluster is added at a time")
+
+    @model_validator(mode="after")
+    def _step_within_surge(self) -> Self:
+        if self.step_percent > self.surge_percent:
+            raise ValueError(f"step_percent {self.step_percent} is above surge_percent {self.surge_percent}")
+        return self
+
+
 class KubernetesConfig(SubstrateSettings):
     """A cluster that exists: kind, k3s, on-premises, GKE, AKS, EKS."""
 
@@ -144,6 +159,9 @@ class KubernetesConfig(SubstrateSettings):
     identities: IdentitySettings = IdentitySettings()
     ingress_from: tuple[Name, ...] = Field(default=(), description="namespaces whose pods may call the model endpoint")
     gateway: GatewaySettings | None = Field(default=None, description="routes a host name to the model endpoint")
+    incremental_upgrade: IncrementalUpgradeSettings | None = Field(
+        default=None, description="serving moves to a new cluster step by step instead of at once"
+    )
     operator_namespace: Name = Field(default="kuberay-operator", description="where KubeRay's operator runs")
     api_server_cidr: Network | None = Field(
         default=None, description="the API server's address range, for egress rules; any address on its port if absent"
@@ -179,6 +197,13 @@ class KubernetesConfig(SubstrateSettings):
 
     def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
         """Find settings of the substrate that cannot hold together."""
+        if self.gateway is not None and self.incremental_upgrade is not None:
+            yield Problem(
+                "substrate.incremental_upgrade",
+                self.incremental_upgrade.model_dump(),
+                "KubeRay then makes a Gateway of its own, which substrate.gateway would bypass",
+                "remove one of them",
+            )
         if self.volume is not None and self.nodes != 1:
             yield Problem(
                 "substrate.volume",

@@ -25,6 +25,7 @@ CASES: dict[str, dict[str, Any]] = {
         "platform": "gke",
         "pull_secret": "registry",
     },
+    "an upgrade by steps": {"app_changes": {}, "incremental_upgrade": {"gateway_class": "istio"}},
     "a shared cluster": {"run_changes": {}, "pools": (pool(),), "shared": True},
 }
 

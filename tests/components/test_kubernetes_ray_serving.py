@@ -138,3 +138,12 @@ def test_a_gateway_routes_its_host_name_by_tls() -> None:
     assert route["parentRefs"] == [{"name": "public", "namespace": "gateways", "sectionName": "https"}]
     assert route["rules"][0]["backendRefs"] == [{"name": "serving", "port": 8000}]
     assert seen["url"] == "https://models.example"
+
+
+def test_an_upgrade_by_steps_has_a_stable_service_and_the_autoscaler() -> None:
+    made = declare(app_changes={}, incremental_upgrade={"gateway_class": "istio", "step_percent": 20})
+    spec = service_of(made)
+    assert spec["upgradeStrategy"]["clusterUpgradeOptions"]["stepSizePercent"] == 20
+    assert spec["rayClusterConfig"]["enableInTreeAutoscaling"] is True
+    assert "serveService" not in spec, "KubeRay ignores it then"
+    assert made.one("kubernetes:core/v1:Service").inputs["metadata"]["name"] == "serving"
