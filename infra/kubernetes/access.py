@@ -107,7 +107,7 @@ def _listen(server: socket.socket, over: threading.Event, cluster: Cluster, wher
             connection, _ = server.accept()
         except TimeoutError:
             continue
-        thread = threading.Thread(target=_carry, args=(connection, over, cluster, where), daemon=True)
+        thread = threading.Thread(target=_carry, args=(connection, over, cluster, where), name="forward", daemon=True)
         thread.start()
         threads.append(thread)
     for thread in threads:
@@ -126,7 +126,7 @@ def _carry(local: socket.socket, over: threading.Event, cluster: Cluster, where:
         except (ClusterUnusable, ApiException):
             return
         remote = tunnel.socket(target)
-        back = threading.Thread(target=_pump, args=(remote, local, over), daemon=True)
+        back = threading.Thread(target=_pump, args=(remote, local, over), name="forward", daemon=True)
         back.start()
         _pump(local, remote, over)
         # the library has no half-closed connections: it is closed when the caller has closed

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import base64
+import socket
+import threading
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -99,3 +105,85 @@ def test_a_list_of_kubeconfigs_is_merged(fake: FakeCluster, tmp_path: Path, monk
     monkeypatch.setenv("KUBECONFIG", f"{other}:{fake.kubeconfig(tmp_path)}")
     with connect(CONTEXT) as connected:
         assert connected.get("/version").ok
+
+
+class Tunnel:
+    """What the client library returns for a port-forward: here it leads to a server of the test."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port))
+
+    def socket(self, _: int) -> socket.socket:
+        return self._socket
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture
+def pod(fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, int]]]:
+    """A ready pod that answers with what it was sent; yields the tunnels that were opened."""
+    serve(fake, endpoint("running"))
+
+    class Echo(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(str(self.headers["Authorization"]).encode() + b" " + body)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  the base class's name
+            pass
+
+    opened: list[tuple[str, str, int]] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Echo) as server:
+
+        def open_tunnel(_: Cluster, namespace: str, name: str, port: int) -> Tunnel:
+            opened.append((namespace, name, port))
+            return Tunnel(server.server_port)
+
+        monkeypatch.setattr(Cluster, "portforward", open_tunnel)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+        thread.start()
+        try:
+            yield opened
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def post(url: str, body: bytes) -> bytes:
+    request = urllib.request.Request(url, data=body, headers={"Authorization": "Bearer x"})
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return bytes(response.read())
+
+
+def test_requests_go_through_the_tunnel_whole_and_at_the_same_time(
+    cluster: Cluster, pod: list[tuple[str, str, int]]
+) -> None:
+    large = b"x" * 3_000_000
+    with forward(cluster, "ns", "tracking", 5000) as url, ThreadPoolExecutor(4) as threads:
+        answers = list(threads.map(lambda body: post(url, body), [b"a", large, b"c", large]))
+    assert answers == [b"Bearer x a", b"Bearer x " + large, b"Bearer x c", b"Bearer x " + large]
+    assert pod == [("ns", "running", 5050)] * 4
+
+
+@pytest.mark.usefixtures("pod")
+def test_nothing_listens_any_more_and_no_thread_is_left_after_it(cluster: Cluster) -> None:
+    with forward(cluster, "ns", "tracking", 5000) as url:
+        post(url, b"a")
+    with pytest.raises(urllib.error.URLError):
+        post(url, b"a")
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("forward")]
+
+
+@pytest.mark.usefixtures("pod")
+def test_a_pod_that_goes_away_closes_the_connection_and_the_next_one_chooses_anew(
+    fake: FakeCluster, cluster: Cluster
+) -> None:
+    with forward(cluster, "ns", "tracking", 5000) as url:
+        serve(fake, endpoint("running", ready=False))
+        with pytest.raises((OSError, ConnectionError)):
+            post(url, b"a")
+        serve(fake, endpoint("another"))
+        assert post(url, b"a") == b"Bearer x a"
