@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -47,6 +48,7 @@ def privileged(cluster: Cluster) -> Iterator[str]:
 def _made(cluster: Cluster, level: str) -> Iterator[str]:
     name = f"blocks-{uuid.uuid4().hex[:8]}"
     apply(cluster, namespace_manifest(name, level=level, why=WHY))
+    cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, WAIT)  # admission looks it up
     yield name
     cluster.kubectl("delete", "namespace", name, WAIT)
 
@@ -164,7 +166,7 @@ def _account(controller: Manifest, home: str) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": name, "namespace": home}}
 
 
-@pytest.fixture
+@contextmanager
 def operator(cluster: Cluster, home: str) -> Iterator[KubeRayArgs]:
     """KubeRay as the component installs it, in a namespace of its own, watching `home`."""
     if "rayclusters.ray.io" in cluster.kubectl("get", "crd", "-o", "name"):
@@ -210,18 +212,17 @@ def ray_cluster(home: str, image: str, **pod: Any) -> dict[str, Any]:
     }
 
 
-def test_the_operator_works_with_small_definitions_and_narrow_rights(
-    cluster: Cluster, home: str, operator: KubeRayArgs
-) -> None:
+def test_the_operator_works_with_small_definitions_and_narrow_rights(cluster: Cluster, home: str) -> None:
     image = cluster.image("toolbox")
-    with pytest.raises(StopError, match="nodeSelectors"):
-        apply(cluster, ray_cluster(home, image, nodeSelectors={}))
-    apply(cluster, ray_cluster(home, image))
-    owned = ("-l", "ray.io/cluster=ray,ray.io/node-type=head", "-n", home)
-    cluster.kubectl("wait", "--for=create", "pod", *owned, WAIT)
-    for kind in ("service/ray-head-svc", "role/ray", "rolebinding/ray", "serviceaccount/ray"):
-        cluster.kubectl("wait", "--for=create", kind, "-n", home, WAIT)
-    log = cluster.kubectl("logs", f"deployment/{kuberay.NAME}", "-n", operator.namespace)
-    assert "forbidden" not in log, "a right that was left out is needed after all"
-    cluster.kubectl("delete", "raycluster", "ray", "-n", home, WAIT)
-    cluster.kubectl("wait", "--for=delete", "pod", *owned, WAIT)
+    with operator(cluster, home) as args:
+        with pytest.raises(StopError, match="nodeSelectors"):
+            apply(cluster, ray_cluster(home, image, nodeSelectors={}))
+        apply(cluster, ray_cluster(home, image))
+        owned = ("-l", "ray.io/cluster=ray,ray.io/node-type=head", "-n", home)
+        cluster.kubectl("wait", "--for=create", "pod", *owned, WAIT)
+        for kind in ("service/ray-head-svc", "role/ray", "rolebinding/ray", "serviceaccount/ray"):
+            cluster.kubectl("wait", "--for=create", kind, "-n", home, WAIT)
+        log = cluster.kubectl("logs", f"deployment/{kuberay.NAME}", "-n", args.namespace)
+        assert "forbidden" not in log, "a right that was left out is needed after all"
+        cluster.kubectl("delete", "raycluster", "ray", "-n", home, WAIT)
+        cluster.kubectl("wait", "--for=delete", "pod", *owned, WAIT)
