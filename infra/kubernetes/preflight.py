@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
 from urllib.parse import quote
 
 from components.settings import SettingError
@@ -22,6 +23,7 @@ TESTED = ("1.34", "1.35")
 RAY_CRDS = ("rayclusters", "rayjobs", "rayservices")
 KUBERAY = "1.6.2"
 _CALLS_AT_ONCE = 16
+_GATEWAY_API = "gateway.networking.k8s.io/v1"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 
 
@@ -137,6 +139,29 @@ def _owner(cluster: Cluster, crd: str) -> str | None:
     return str(label) if label else None
 
 
+def _gateway(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
+    """The Gateway API, and the Gateway that the config names, where requests come from outside."""
+    config = needs.config
+    if config.gateway is None and config.incremental_upgrade is None:
+        return
+    served = cluster.get(f"/apis/{_GATEWAY_API}")
+    if not any(entry["name"] == "httproutes" for entry in served.body.get("resources", [])):
+        fix = "install the Gateway API and a controller of it, or remove slipway:substrate.gateway and incremental_upgrade"
+        yield Finding(name="gateway", ok=False, seen=f"the cluster lacks httproutes of {_GATEWAY_API}", fix=fix)
+        return
+    if config.gateway is None:
+        return
+    name, namespace = config.gateway.name, config.gateway.namespace
+    answer = cluster.get(f"/apis/{_GATEWAY_API}/namespaces/{quote(namespace)}/gateways/{quote(name)}")
+    yield Finding(
+        name="gateway",
+        # who may not look at it may still be routed by it
+        ok=None if answer.status == HTTPStatus.FORBIDDEN else answer.ok,
+        seen=f"the Gateway {name} in namespace {namespace}: {'is there' if answer.ok else answer.message}",
+        fix="" if answer.ok else "correct slipway:substrate.gateway: it names a Gateway that exists",
+    )
+
+
 def _quota(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
     """Quotas of the namespace that somebody else set."""
     answer = cluster.get(f"/api/v1/namespaces/{quote(needs.namespace)}/resourcequotas")
@@ -213,5 +238,5 @@ def _storage(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
 
 
 Check = Callable[[Cluster, Needs], Iterable[Finding]]
-CHECKS: tuple[Check, ...] = (_operators, _quota, _nodes, _storage)
+CHECKS: tuple[Check, ...] = (_operators, _gateway, _quota, _nodes, _storage)
 """What is asked besides version and rights; each runs in a thread of its own."""

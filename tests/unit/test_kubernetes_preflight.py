@@ -211,6 +211,21 @@ def test_artifacts_on_a_volume_need_a_cluster_of_one_node(cluster: FakeCluster, 
     assert "the cluster has 2 nodes" in problems(examine(wanted))["artifact volume"].seen
 
 
+GATEWAY = {"name": "public", "namespace": "gateways", "hostname": "models.example"}
+
+
+def test_a_gateway_needs_the_gateway_api_and_must_be_there(cluster: FakeCluster, tmp_path: Path) -> None:
+    wanted = needs(cluster.kubeconfig(tmp_path), gateway=GATEWAY)
+    assert "lacks httproutes" in problems(examine(wanted))["gateway"].seen
+    cluster.answers["/apis/gateway.networking.k8s.io/v1"] = {"resources": [{"name": "httproutes"}]}
+    assert "the Gateway public in namespace gateways" in problems(examine(wanted))["gateway"].seen
+    there = "/apis/gateway.networking.k8s.io/v1/namespaces/gateways/gateways/public"
+    cluster.answers[there] = {"metadata": {"name": "public"}}
+    assert not problems(examine(wanted))
+    cluster.statuses[there] = 403
+    assert [finding.name for finding in require(wanted)] == ["gateway"], "it may be there: a warning"
+
+
 def test_a_storage_class_that_is_not_there_lists_those_there_are(cluster: FakeCluster, tmp_path: Path) -> None:
     wanted = needs(cluster.kubeconfig(tmp_path), volume={}, storage_class="slow")
     assert "the StorageClass slow is missing; there are: fast" in problems(examine(wanted))["storage"].seen
