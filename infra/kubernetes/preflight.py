@@ -146,7 +146,7 @@ def _gateway(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
         return
     served = cluster.get(f"/apis/{_GATEWAY_API}")
     if not any(entry["name"] == "httproutes" for entry in served.body.get("resources", [])):
-        fix = "install the Gateway API and a controller of it, or remove slipway:substrate.gateway and incremental_upgrade"
+        fix = "install the Gateway API and a controller, or remove slipway:substrate.gateway and incremental_upgrade"
         yield Finding(name="gateway", ok=False, seen=f"the cluster lacks httproutes of {_GATEWAY_API}", fix=fix)
         return
     if config.gateway is None:
