@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.cluster.node.cluster import Cluster, UnavailableError, cluster_for_tests
 from tests.cluster.node.layout import layout
+
+HERE = Path(__file__).parent
+TEST_LIMIT_S = 600
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +22,13 @@ def cluster() -> Iterator[Cluster]:
             yield found
     except UnavailableError as error:
         pytest.skip(f"no cluster here: {error}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bringing a node up may take longer than any test may: the limit is on the tests, not on what they are given."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TEST_LIMIT_S, func_only=True))
 
 
 @pytest.hookimpl(wrapper=True)

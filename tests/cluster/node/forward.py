@@ -16,11 +16,13 @@ HOST = "127.0.0.1"
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with contextlib.suppress(OSError):
+    try:
         while data := await reader.read(CHUNK):
             writer.write(data)
             await writer.drain()
         writer.write_eof()
+    except OSError:
+        writer.close()  # one side is gone: so is what it would have asked for
 
 
 async def _serve(listening: socket.socket, port: int) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from infra.engine.layout import cache_folder
 
+DAEMONS_TOLD = ("configuration.py", "ground.py", "layout.py")
 MODULES = Path(__file__).parent / "modules"
 NAME = "slipway-node"
 CONTEXT = NAME
@@ -72,7 +73,7 @@ def socket() -> Path:
 
 
 def fingerprint() -> str:
-    """Digest of this folder's code and pins: two checkouts with the same one can share a running node."""
-    files = sorted([*Path(__file__).parent.glob("*.py"), *MODULES.glob("*/go.*")])
+    """Digest of the pins and of what the daemons are told: two checkouts with the same one share a running node."""
+    files = sorted([*MODULES.glob("*/go.*"), *(Path(__file__).with_name(name) for name in DAEMONS_TOLD)])
     named = b"".join(file.name.encode() + b"\0" + file.read_bytes() for file in files)
     return hashlib.sha256(named).hexdigest()[:16]

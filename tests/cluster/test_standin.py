@@ -1,0 +1,181 @@
+"""The stand-in of the Kubernetes plugin under the real engine, against a real cluster.
+
+Everything here is what the official plugin documents; where it is installed, the same tests run on it when it comes
+first on PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.engine.find import built_engine
+from tests.cluster.node.cluster import Cluster
+
+ROOT = Path(__file__).parents[2]
+PROJECT = "name: standin\nruntime: {{name: python, options: {{toolchain: pip, virtualenv: {}}}}}\n"
+STACK = 'config:\n  pulumi:disable-default-providers: ["*"]\n'
+MERGE = "--type=merge"
+
+
+@dataclass
+class Stack:
+    """A stack of its own, in a namespace of its own."""
+
+    cluster: Cluster
+    folder: Path
+    namespace: str
+    switches: dict[str, Any] = field(default_factory=dict)
+
+    def pulumi(self, *arguments: str, succeeds: bool = True, **switches: Any) -> str:
+        """Run one verb to its end and return all that it said."""
+        self.switches |= switches
+        (self.folder / "switches.json").write_text(json.dumps(self.switches))
+        command = [str(built_engine()), "-C", str(self.folder), "--non-interactive", *arguments]
+        ended = self.cluster.run(command, env=self._environment(), timeout_s=400)
+        said = ended.stdout + ended.stderr
+        assert (ended.returncode == 0) is succeeds, said
+        return said
+
+    def up(self, *, succeeds: bool = True, **switches: Any) -> str:
+        return self.pulumi("up", "--yes", "--skip-preview", succeeds=succeeds, **switches)
+
+    def outputs(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.pulumi("stack", "output", "--json"))
+        return found
+
+    def objects(self, *arguments: str) -> Any:
+        return json.loads(self.cluster.kubectl("get", "-n", self.namespace, "-o", "json", *arguments))
+
+    def _environment(self) -> dict[str, str]:
+        folders = [ROOT / "tests/standins/bin", ROOT / ".venv/bin", built_engine().parent]
+        return {
+            "PATH": os.pathsep.join([*map(str, folders), os.environ["PATH"]]),
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": "x",
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "SLIPWAY_ROOT": str(ROOT),
+            "NO_COLOR": "1",
+        }
+
+
+@pytest.fixture
+def stack(cluster: Cluster, tmp_path: Path) -> Iterator[Stack]:
+    """An empty stack; whatever is left of it goes with its namespace."""
+    if not built_engine().exists():
+        pytest.skip("the engine is not installed: ./pulumiw setup")
+    namespace = f"standin-{uuid.uuid4().hex[:8]}"
+    (tmp_path / "state").mkdir()
+    (tmp_path / "Pulumi.yaml").write_text(PROJECT.format(ROOT / ".venv"))
+    (tmp_path / "Pulumi.dev.yaml").write_text(STACK)
+    shutil.copy(ROOT / "tests/cluster/standin_program.py", tmp_path / "__main__.py")
+    given = {
+        "namespace": namespace,
+        "image": cluster.image("toolbox"),
+        "kubeconfig": str(cluster.kubeconfig),
+        "context": cluster.context,
+    }
+    made = Stack(cluster, tmp_path, namespace, given)
+    made.pulumi("stack", "init", "dev")
+    yield made
+    cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+
+
+def test_objects_are_made_kept_changed_replaced_and_gone(stack: Stack) -> None:
+    previewed = stack.pulumi("preview")
+    assert "stand-in for the Kubernetes plugin" in previewed, "the output names the plugin that answered"
+    stack.up()
+    assert stack.objects("deployment", "app")["status"]["availableReplicas"] == 1
+    assert "result" not in stack.outputs() or stack.outputs()["result"] is None
+    assert stack.outputs()["secret"] == "[secret]"
+    assert "hunter2" not in stack.pulumi("stack", "export")
+
+    fill = json.dumps({"data": {"verdict": "passed"}})
+    stack.cluster.kubectl("patch", "configmap", "result", "-n", stack.namespace, MERGE, "-p", fill)
+    again = stack.up()
+    assert "unchanged" in again
+    for changed in (" updated", " replaced", " created", " deleted"):
+        assert changed not in again
+    assert stack.outputs()["result"] == {"verdict": "passed"}
+    before, names = stack.objects("configmap", "named"), stack.outputs()["automatic"]
+
+    said = stack.up(value="2", replicas=2)
+    assert "2 replaced" in said
+    assert "1 updated" in said
+    assert stack.objects("deployment", "app")["status"]["availableReplicas"] == 2
+    assert stack.objects("configmap", "named")["metadata"]["uid"] != before["metadata"]["uid"]
+    assert stack.outputs()["automatic"] != names, "the new object was made before the old one went"
+    assert stack.outputs()["result"] == {"verdict": "passed"}, "a job's result is left alone"
+
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+    with pytest.raises(Exception, match="not found"):
+        stack.cluster.kubectl("get", "namespace", stack.namespace)
+
+
+def test_a_failed_job_tells_its_reason_and_another_one_repairs_the_state(stack: Stack) -> None:
+    said = stack.up(succeeds=False, deployment=False, script="echo boom >&2; exit 3")
+    assert "[BackoffLimitExceeded]" in said
+    assert "completed with exit code 3" in said
+    assert f"kubectl logs --namespace {stack.namespace} job/job" in said
+    stack.up(job="job-2", script="true")
+    assert [job["metadata"]["name"] for job in stack.objects("jobs")["items"]] == ["job-2"]
+    assert "unchanged" in stack.up()
+
+
+def test_a_deployment_that_cannot_start_tells_why_and_is_kept(stack: Stack) -> None:
+    said = stack.up(
+        succeeds=False, app_image=f"localhost:1/none@sha256:{'0' * 64}", job="j", patience="20s", script="true"
+    )
+    assert "timed out waiting to be Ready" in said
+    assert "ErrImagePull" in said or "ImagePullBackOff" in said
+    kept = json.loads(stack.pulumi("stack", "export"))["deployment"]["resources"]
+    assert any(resource.get("initErrors") for resource in kept if resource["type"].endswith(":Deployment"))
+
+
+def test_drift_is_seen_and_a_conflict_names_manager_and_field(stack: Stack) -> None:
+    stack.up()
+    scale = json.dumps({"spec": {"replicas": 0}})
+    stack.cluster.kubectl(
+        "patch", "deployment", "app", "-n", stack.namespace, "--field-manager=alien", MERGE, "-p", scale
+    )
+    assert "replicas: 1 => 0" in stack.pulumi("refresh", "--yes", "--skip-preview", "--diff")
+    said = stack.up(succeeds=False)
+    assert 'conflict with "alien"' in said
+    assert ".spec.replicas" in said
+
+
+def test_the_api_server_s_objections_appear_in_the_preview(stack: Stack) -> None:
+    stack.up(deployment=False)
+    said = stack.pulumi("preview", succeeds=False, deployment=True, container={"bogus": 1})
+    assert 'unknown field "spec.template.spec.containers[0].bogus"' in said
+
+
+def test_an_object_that_exists_is_not_taken_over(stack: Stack) -> None:
+    stack.up(deployment=False)
+    stack.pulumi("state", "delete", "--yes", f"urn:pulumi:dev::standin::kubernetes:core/v1:ConfigMap::named")
+    assert 'configmaps "named" already exists' in stack.up(succeeds=False)
+
+
+def test_what_was_deleted_by_hand_is_made_again(stack: Stack) -> None:
+    stack.up(deployment=False)
+    stack.cluster.kubectl("delete", "configmap", "named", "-n", stack.namespace)
+    assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert "1 created" in stack.up()
+
+
+def test_a_foreign_api_server_is_refused(stack: Stack) -> None:
+    foreign = stack.folder / "foreign"
+    foreign.write_text(stack.cluster.kubeconfig.read_text().replace("https://", "https://192.0.2.1/"))
+    said = stack.pulumi("preview", succeeds=False, kubeconfig=str(foreign))
+    assert "stand-in for the Kubernetes plugin refuses the API server" in said
