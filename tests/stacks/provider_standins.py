@@ -119,6 +119,10 @@ class Ray:
     on_submit: Callable[[dict[str, Any]], None] = lambda _: None
     on_put: Callable[[dict[str, Any]], dict[str, Any]] | None = None
     serving: dict[str, Any] = field(default_factory=dict)
+    answers_with: dict[str, str] = field(default_factory=dict)
+    """Headers of the served model."""
+    said: str = ""
+    """What the served model says of its readiness."""
     drop_connections: int = 0
     """How many log connections break off after half of the log."""
     url: str = ""
@@ -204,8 +208,8 @@ class Ray:
         return web.Response()
 
     async def _ready(self, request: web.Request) -> web.Response:
-        running = any(found["status"] == "RUNNING" for found in self.serving.values())
-        return web.Response(status=200 if running else 503)
+        running = not self.said and any(found["status"] == "RUNNING" for found in self.serving.values())
+        return web.Response(status=200 if running else 503, text=self.said, headers=self.answers_with)
 
 
 def up(_: dict[str, Any]) -> dict[str, Any]:

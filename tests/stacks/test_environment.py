@@ -10,11 +10,8 @@ import os
 import re
 import socket
 import subprocess
-import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psutil
@@ -22,15 +19,8 @@ import psutil
 from components.seam import Place
 from infra.local.layout import Layout
 from serving.registry import Registry
+from tests.stacks.asking import load, version_that_answers
 from tests.stacks.project import Project, call, status_of, wait_until
-
-
-def version_that_answers(url: str, payload: dict[str, Any]) -> str:
-    request = urllib.request.Request(
-        f"{url}/invocations", json.dumps(payload).encode(), {"Content-Type": "application/json"}
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        return str(response.headers["X-Slipway-Model-Version"])
 
 
 def ports_of(environment: Project) -> list[int]:
@@ -56,33 +46,6 @@ def example(environment: Project) -> dict[str, Any]:
     assert content is not None, "the model is stored with an example"
     found: dict[str, Any] = json.loads(content)
     return found
-
-
-@contextmanager
-def load(url: str, payload: dict[str, Any]) -> Iterator[list[str]]:
-    """Ask the model without a pause from four clients; yields the list of failures, filled while the block runs."""
-    failures: list[str] = []
-    answered = [0]
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            try:
-                call(url, payload)
-                answered[0] += 1
-            except Exception as error:  # noqa: BLE001  whatever went wrong is what the test is about
-                failures.append(repr(error))
-
-    clients = [threading.Thread(target=ask) for _ in range(4)]
-    for client in clients:
-        client.start()
-    try:
-        yield failures
-    finally:
-        stop.set()
-        for client in clients:
-            client.join()
-    assert answered[0] > 0, "the load must have reached the model"
 
 
 def test_up_brings_a_model_that_answers(environment: Project) -> None:
@@ -203,6 +166,7 @@ def test_a_changed_parameter_retrains_and_is_released_under_load(environment: Pr
     outputs = environment.outputs()
     assert outputs["training"]["model_version"] == "2"
     assert outputs["serving"]["champion"] == "2"
+    assert version_that_answers(url, example(environment)) == "2", "`up` ends when the champion itself answers"
 
 
 def test_going_back_adopts_the_former_run_and_releases_its_version(environment: Project) -> None:

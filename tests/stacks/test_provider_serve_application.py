@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from infra.local.provider import release
 from tests.stacks.provider_bench import eventually, run
 from tests.stacks.provider_standins import Ground, attempt, failed, ground, up
 from training.identity import code_digest
@@ -88,6 +89,41 @@ def test_an_old_failure_of_the_same_candidate_does_not_count_at_once(tmp_path: P
             await eventually(lambda: bool(on.ray.puts), "deployed")
             on.tracking.release("released", "1", champion="1")
             assert (await waiting)["release_phase"] == "released"
+
+    run(scenario)
+
+
+def test_a_release_has_ended_when_the_champion_itself_answers(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with ground(tmp_path) as on:
+            releases(on)
+            on.ray.answers_with = {"X-Slipway-Model-Version": "0"}
+            waiting = asyncio.create_task(on.it.create("ServeApplication", on.service()))
+            await eventually(lambda: bool(on.ray.puts), "deployed")
+            await asyncio.wait({waiting}, timeout=1)
+            assert not waiting.done(), "the version before still answers"
+            on.ray.answers_with = {"X-Slipway-Model-Version": "1"}
+            assert (await waiting)["champion"] == "1"
+
+    run(scenario)
+
+
+def test_a_replica_that_stays_behind_is_a_warning_and_a_broken_champion_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(release, "_SWAP_S", 0.3)
+    monkeypatch.setattr(release, "_HOPELESS_S", 0.3)
+
+    async def scenario() -> None:
+        async with ground(tmp_path) as on:
+            releases(on)
+            on.ray.answers_with = {"X-Slipway-Model-Version": "0"}
+            await on.it.create("ServeApplication", on.service())
+            assert any("still answers with version 0" in warning for warning in on.it.heard.warnings)
+            on.ray.said = "the alias champion names version 1, which cannot be served: model.ubj is no XGBoost model"
+            said = await on.it.refused(on.it.create("ServeApplication", on.service()))
+            assert "model.ubj is no XGBoost model" in said
+            assert "Restore the artifacts" in said
 
     run(scenario)
 

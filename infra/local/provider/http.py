@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ class Answer:
 
     status: int
     text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -73,7 +74,7 @@ class Http:
             async with self._opened().request(
                 method, url, data=body, params=query, headers=headers, timeout=limit
             ) as response:
-                return Answer(response.status, await response.text())
+                return Answer(response.status, await response.text(), response.headers)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Unreachable(f"{method} {url}: {error or type(error).__name__}") from error
 
