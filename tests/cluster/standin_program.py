@@ -5,6 +5,7 @@ Copied as `__main__.py` into a project folder of its own; it is never imported b
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pulumi
 import pulumi_kubernetes as k8s
@@ -22,7 +23,7 @@ RESTRICTED = {
 }
 
 
-def pod(*command: str) -> dict:
+def pod(*command: str) -> dict[str, Any]:
     container = {
         "name": "main",
         "image": GIVEN.get("app_image", IMAGE),
@@ -48,7 +49,7 @@ labels = {"pod-security.kubernetes.io/enforce": "restricted"}
 namespace = k8s.core.v1.Namespace("namespace", metadata={"name": NAMESPACE, "labels": labels}, opts=alone)
 
 
-def opts(**given: object) -> pulumi.ResourceOptions:
+def opts(**given: Any) -> pulumi.ResourceOptions:
     return pulumi.ResourceOptions(provider=provider, depends_on=[namespace], **given)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -163,7 +162,7 @@ def test_the_api_server_s_objections_appear_in_the_preview(stack: Stack) -> None
 
 def test_an_object_that_exists_is_not_taken_over(stack: Stack) -> None:
     stack.up(deployment=False)
-    stack.pulumi("state", "delete", "--yes", f"urn:pulumi:dev::standin::kubernetes:core/v1:ConfigMap::named")
+    stack.pulumi("state", "delete", "--yes", "urn:pulumi:dev::standin::kubernetes:core/v1:ConfigMap::named")
     assert 'configmaps "named" already exists' in stack.up(succeeds=False)
 
 

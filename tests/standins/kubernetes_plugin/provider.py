@@ -216,6 +216,9 @@ class Provider:
         namespace, name = objects.parse_identity(identity)
         old_inputs = objects.normalized(plain(given))
         from_cluster = "kind" not in old_inputs and "kind" not in state
+        if "kind" not in old_inputs:
+            old_inputs |= {"apiVersion": kind.api_version, "kind": kind.name}
+            old_inputs["metadata"] = {"name": name, "namespace": namespace, **objects.metadata(old_inputs)}
         try:
             live = cluster.api.get(kind, namespace, name)
         except (ApiError, NoSuchKind) as error:

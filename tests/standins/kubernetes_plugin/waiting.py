@@ -198,7 +198,7 @@ def until_gone(watch: Watch, kind: Kind, inputs: Object, obj: Object, given_time
     default_s = _DELETE_S.get(str(kind), _DELETE_DEFAULT_S)
     deadline = time.monotonic() + timeout_of(given_timeout_s, inputs, default_s)
     pauses, uid = _Pauses(watch.stop), (obj.get("metadata") or {}).get("uid")
-    last = obj
+    said = ""
     while True:
         try:
             last = watch.api.get(kind, namespace_of(obj), name_of(obj))
@@ -208,15 +208,15 @@ def until_gone(watch: Watch, kind: Kind, inputs: Object, obj: Object, given_time
             raise
         if uid and last["metadata"].get("uid") != uid:
             return
-        holders = last["metadata"].get("finalizers") or []
-        watch.say(
-            f"Waiting for {kind.name} {name_of(obj)} to be deleted"
-            + (f" (finalizers: {', '.join(holders)})" if holders else "")
-        )
+        held = ", ".join(last["metadata"].get("finalizers") or [])
+        text = f"Waiting for {kind.name} {name_of(obj)} to be deleted" + (f" (finalizers: {held})" if held else "")
+        if text != said:
+            watch.say(text)
+            said = text
         if watch.stop.is_set() or time.monotonic() >= deadline:
             why = "cancelled" if watch.stop.is_set() else "timed out"
-            said = [f"finalizers: {', '.join(holders)}"] if holders else []
-            raise NotReady(f'deleting "{name_of(obj)}" {why}: the object still exists', last, said)
+            message = f'deleting "{name_of(obj)}" {why}: the object still exists'
+            raise NotReady(message, last, [f"finalizers: {held}"] if held else [])
         pauses.take(deadline)
 
 
