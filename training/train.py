@@ -52,6 +52,8 @@ _RAY_TRAIN = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_STATE_TRACKING": "0",
 }
+# nodes may have to be made first; how long that may take is for the deadline of the whole run to say
+_RAY_TRAIN_DURABLE = {"RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "900"}
 
 
 def train(data: TrainingData, settings: TrainSettings) -> Trained:
@@ -61,13 +63,13 @@ def train(data: TrainingData, settings: TrainSettings) -> Trained:
         Refused: a parameter that the job sets itself, or an objective that does not fit the task.
     """
     params = parameters(data, settings)
-    for name, value in _RAY_TRAIN.items():
+    durable = outlives_this_machine(settings.storage)
+    for name, value in (_RAY_TRAIN | (_RAY_TRAIN_DURABLE if durable else {})).items():
         os.environ.setdefault(name, value)
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # noqa: PLC0415  reads the variables above
     from ray.train.xgboost import XGBoostTrainer  # noqa: PLC0415
 
     logging.getLogger("ray.train").setLevel(logging.WARNING)
-    durable = outlives_this_machine(settings.storage)
     in_driver = settings.workers == 1 and not settings.gpus and not durable
     scaling = ScalingConfig(num_workers=0) if in_driver else _scaling(settings)
     fingerprint = None if in_driver else _fingerprint(data, settings, params)
@@ -159,6 +161,7 @@ def _loop(config: dict[str, Any]) -> dict[str, Any]:
     import ray.train  # noqa: PLC0415
     import xgboost as xgb  # noqa: PLC0415
 
+    logging.getLogger("ray.train").setLevel(logging.WARNING)  # a worker's own: a line for every report
     shared, fingerprint = config["data"], config["fingerprint"]
     matrix, target, kinds = ray.get(shared[0]) if isinstance(shared, list) else shared
     context = ray.train.get_context()

@@ -142,6 +142,8 @@ def kill_in_the_middle(workshop: Workshop, spec: dict[str, Any], name: str, enou
         family = psutil.Process(job.pid).children(recursive=True)
     finally:
         kill_session(job)
+        if job.stdout:
+            job.stdout.close()
     for process in family:
         assert process.pid not in before
         if process.is_running():
