@@ -145,6 +145,8 @@ def connect(context: str, kubeconfig: str | None = None) -> Iterator[Cluster]:
     """
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
     from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
+    from urllib3 import disable_warnings  # noqa: PLC0415
+    from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
 
     path = kubeconfig_path(kubeconfig)
     configuration: Any = Configuration()
@@ -165,6 +167,9 @@ def connect(context: str, kubeconfig: str | None = None) -> Iterator[Cluster]:
             f"slipway:substrate.context = {context!r}: the credential plugin {plugin} in {path} gave no credentials. "
             "Install it, or log in with it; then: kubectl --context " + context + " get --raw /version"
         )
+    if not configuration.verify_ssl:
+        # the kubeconfig says so; a warning with every one of a hundred calls adds nothing
+        disable_warnings(InsecureRequestWarning)
     client: Any = ApiClient(configuration)
     try:
         yield Cluster(context, client)

@@ -189,7 +189,8 @@ def _nodes(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
     nodes = pools_of(answer.body.get("items", []))
     yield from _volume_on_one_node(needs, len(nodes))
     gpus = sum(node.each.gpus or 0 for node in nodes)
-    yield Finding(name="nodes", ok=True, seen=f"{len(nodes)} ready, {gpus:g} GPUs")
+    ready = Finding(name="nodes", ok=True, seen=f"{len(nodes)} ready, {gpus:g} GPUs")
+    yield ready if nodes else Finding(name="nodes", ok=None, seen="none is ready", fix="kubectl get nodes")
     wanting = [pod for pod in needs.pods if pod.gpus and pod.count]
     lost = fit.misfits(wanting, nodes)
     grows = autoscaled(cluster, needs.config.platform) if lost else True

@@ -204,6 +204,12 @@ def test_nodes_that_may_not_be_listed_are_a_warning(cluster: FakeCluster, tmp_pa
     assert {warning.name for warning in warnings} == {"permissions", "nodes"}
 
 
+def test_a_cluster_without_a_ready_node_is_a_warning(cluster: FakeCluster, tmp_path: Path) -> None:
+    cluster.answers["/api/v1/nodes"]["items"][0]["status"]["conditions"][0]["status"] = "False"
+    (warning,) = require(needs(cluster.kubeconfig(tmp_path)))
+    assert (warning.name, warning.seen) == ("nodes", "none is ready")
+
+
 def test_artifacts_on_a_volume_need_a_cluster_of_one_node(cluster: FakeCluster, tmp_path: Path) -> None:
     wanted = needs(cluster.kubeconfig(tmp_path), volume={})
     assert not problems(examine(wanted))
