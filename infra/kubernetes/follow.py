@@ -37,7 +37,7 @@ _JOBS = "/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
 _SERVICES = "/apis/ray.io/v1/namespaces/{namespace}/rayservices"
 _BROKEN = {"DEPLOY_FAILED", "UNHEALTHY"}
 _PODS = "/api/v1/namespaces/{namespace}/pods"
-_NOISE = re.compile(r"^\s*$|SUCC|cli\.py|^-+$|Tailing logs until the job exits|^\x1b")
+_NOISE = re.compile(r"^\s*$|SUCC|(cli|sdk)\.py|^-+$|Tailing logs until the job exits|^\x1b")
 
 Say = Callable[[str], object]
 
