@@ -47,7 +47,7 @@ class Module:
 
     @property
     def digest(self) -> str:
-        parts = (self._go_mod(), (self.folder / "go.sum").read_text(), *FLAGS)
+        parts = (*(file.read_text() for file in sorted(self.folder.glob("*"))), *FLAGS)
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:12]
 
     def _go_mod(self) -> str:
@@ -57,7 +57,7 @@ class Module:
 _KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-proxy", "kube-scheduler", "kubectl", "kubelet")
 MODULES_BUILT = (
     Module("kubernetes", KUBERNETES, {name: f"{KUBERNETES}/cmd/{name}" for name in _KUBERNETES}),
-    Module("coredns", "github.com/coredns/coredns", {"coredns": "github.com/coredns/coredns"}),
+    Module("coredns", "github.com/coredns/coredns", {"coredns": "."}),
     Module("kuberay", KUBERAY, {"manager": KUBERAY}),
     Module("kwok", "sigs.k8s.io/kwok", {"kwok": "sigs.k8s.io/kwok/cmd/kwok"}),
     Module("etcd", "go.etcd.io/etcd/server/v3", {"etcd": "go.etcd.io/etcd/server/v3"}),

@@ -98,6 +98,7 @@ def _apiserver(folder: Path, port: int) -> list[str]:
         f"--etcd-servers={ETCD}",
         f"--secure-port={port}",
         "--bind-address=0.0.0.0",
+        "--allow-privileged=true",  # as real clusters have it: admission decides
         f"--advertise-address={ADDRESS}",
         "--kubelet-preferred-address-types=InternalIP",  # its name is in no DNS
         f"--service-cluster-ip-range={SERVICES}",

@@ -74,6 +74,6 @@ def socket() -> Path:
 
 def fingerprint() -> str:
     """Digest of the pins and of what the daemons are told: two checkouts with the same one share a running node."""
-    files = sorted([*MODULES.glob("*/go.*"), *(Path(__file__).with_name(name) for name in DAEMONS_TOLD)])
+    files = sorted([*MODULES.glob("*/*"), *(Path(__file__).with_name(name) for name in DAEMONS_TOLD)])
     named = b"".join(file.name.encode() + b"\0" + file.read_bytes() for file in files)
     return hashlib.sha256(named).hexdigest()[:16]

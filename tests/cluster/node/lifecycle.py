@@ -140,7 +140,7 @@ def _unused() -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise InUseError(
-                f"tests of this or another checkout use the node: wait for them (`fuser {USERS}` names them)"
+                f"tests of this or another checkout use the node: wait for them (`lslocks | grep {USERS}` names them)"
             ) from None
         yield
 
