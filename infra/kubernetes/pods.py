@@ -110,11 +110,14 @@ def image_pull(context: Context) -> Manifest:
 
 def container(context: Context, name: str, **more: Any) -> Manifest:
     """Return a container of the environment's image, with what every container has in common."""
+    own = more.pop("env", [])
     return {
         "name": name,
         "image": context.config.image,
         "imagePullPolicy": "IfNotPresent",
         "securityContext": container_security(),
+        # for the message of a job or replica that finds other code in its image than the stack wants
+        "env": [*env({"SLIPWAY_IMAGE": context.config.image}), *own],
         **more,
     }
 

@@ -97,7 +97,8 @@ def _volume(context: Context, name: str, opts: ResourceOptions) -> Storage:
     volume = declare(f"{name}-volume", claim(context, CLAIM, settings.size), context.child(opts))
     return Storage(
         uri=_once(volume, f"{STORE_FOLDER}/mlflow"),
-        checkpoints=_once(volume, f"{STORE_FOLDER}/{_CHECKPOINTS}"),
+        # a URI tells training that it outlives the pod, so that it keeps checkpoints there
+        checkpoints=_once(volume, f"file://{STORE_FOLDER}/{_CHECKPOINTS}"),
         environment={},
         secret=None,
         claim=CLAIM,

@@ -234,7 +234,9 @@ def test_migrations_run_before_the_server_and_get_the_address_from_the_secret(en
     spec = json.loads(prepare["args"][0])
     assert [command[0] for command in spec["commands"]] == ["mlflow", "mlflow.server.auth"]
     assert "postgresql" not in prepare["args"][0], "an argument list must not hold the address with its password"
-    assert environment_of(prepare) == {spec["variable"]: {"secretKeyRef": {"name": "database", "key": "url"}}}
+    environment = environment_of(prepare)
+    assert environment.pop("SLIPWAY_IMAGE") == prepare["image"]
+    assert environment == {spec["variable"]: {"secretKeyRef": {"name": "database", "key": "url"}}}
 
 
 def test_training_and_serving_log_in_to_tracking(engine: Engine) -> None:

@@ -173,10 +173,10 @@ class Workshop:
             start_new_session=True,
         )
 
-    def run(self, spec: dict[str, Any], *options: str, **environment: str) -> Done:
+    def run(self, spec: dict[str, Any], *options: str, deadline_s: float = DEADLINE_S, **environment: str) -> Done:
         process = self.start(spec, *options, **environment)
         try:
-            output, _ = process.communicate(timeout=DEADLINE_S)
+            output, _ = process.communicate(timeout=deadline_s)
         finally:
             kill_session(process)
         return Done(process.returncode, output.decode())

@@ -25,6 +25,8 @@ with warnings.catch_warnings():
 from tests.training.conftest import DEADLINE_S, Workshop, kill_session
 
 BUCKET = "checkpoints"
+_PATIENCE_S = 400
+"""A busy machine takes minutes to start a Ray head and its workers."""
 PARAMS = {
     "objective": "binary:logistic",
     "eval_metric": "logloss",
@@ -132,7 +134,7 @@ def kill_in_the_middle(workshop: Workshop, spec: dict[str, Any], name: str, enou
     before = {process.pid for process in psutil.process_iter()}
     job = workshop.start(spec)
     try:
-        deadline = time.monotonic() + DEADLINE_S
+        deadline = time.monotonic() + _PATIENCE_S
         seen: set[str] = set()
         while len(seen) < enough:
             assert time.monotonic() < deadline, f"no checkpoints: {seen}"
@@ -159,6 +161,7 @@ def model_digest(workshop: Workshop, version: Any) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1300)
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_metrics_and_model(
     workshop: Workshop, s3: str, tmp_path: Path, workers: int
@@ -169,7 +172,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_metrics_and_model
     assert kept(s3, name), "the checkpoints outlive the cluster"
     assert [run.info.status for run in workshop.runs(spec["identity"])] == ["RUNNING"], "it was killed in the middle"
 
-    done = workshop.run(spec)
+    done = workshop.run(spec, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
     assert "went on from a checkpoint after" in done.log
     assert kept(s3, name) == [], "they are removed once the model is registered"
@@ -177,7 +180,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_metrics_and_model
 
     undisturbed = Workshop(workshop.root, workshop.tracking_uri, f"{workshop.model_name}-undisturbed")
     other = long_run(undisturbed, f"file://{tmp_path}/store", workers)
-    done = undisturbed.run(other)
+    done = undisturbed.run(other, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
     assert "went on from" not in done.log
     assert undisturbed.result(other)["metrics"] == resumed["metrics"]
@@ -189,11 +192,11 @@ def test_the_driver_alone_makes_the_same_model_as_one_worker_with_checkpoints(
     workshop: Workshop, tmp_path: Path
 ) -> None:
     spec = workshop.spec(training={"rounds": 25})
-    done = workshop.run(spec)
+    done = workshop.run(spec, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
     other = Workshop(workshop.root, workshop.tracking_uri, f"{workshop.model_name}-worker")
     durable = {**other.spec(training={"rounds": 25}), "storage": f"file://{tmp_path}/store"}
-    done = other.run(durable)
+    done = other.run(durable, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
     assert other.result(durable)["metrics"] == workshop.result(spec)["metrics"]
     assert model_digest(other, other.versions()[0]) == model_digest(workshop, workshop.versions()[0])
