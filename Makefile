@@ -5,6 +5,7 @@ SLIPWAY := .venv/bin/slipway
 COMPILE := uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links
 PYTEST := .venv/bin/python -m pytest
+NODE := .venv/bin/python -m tests.cluster.node
 # seconds since the recipe began, for the phases of `make test`
 TIMED := phase() { printf '\n== %s\n' "$$1"; s=$$(date +%s); shift; "$$@" || exit $$?; printf '== %s s\n' $$(($$(date +%s) - s)); }
 
@@ -43,13 +44,18 @@ check: ## format, lint, types and the fast tests
 test: ## everything that proves the project, on this machine
 	@$(TIMED); \
 	phase "setup" ./pulumiw setup --dev; \
+	mkdir -p .slipway; $(NODE) build >.slipway/node-build.log 2>&1 & build=$$!; trap 'kill $$build 2>/dev/null' EXIT; \
+	built() { wait $$build || tail -3 .slipway/node-build.log; }; \
 	phase "check: format, lint, types, fast tests" $(MAKE) --no-print-directory check; \
 	phase "training" $(PYTEST) -q tests/training; \
 	phase "serving" $(PYTEST) -q tests/serving; \
-	phase "stacks" $(PYTEST) -q tests/stacks
+	phase "stacks" $(PYTEST) -q tests/stacks; \
+	phase "the node's binaries and images, built beside all that" built; \
+	phase "cluster" $(PYTEST) -q tests/cluster
 
-test-cluster: ## the tests that need a Kubernetes node
-	@$(call tier,cluster)
+test-cluster: ## the tests on a real Kubernetes node, or on SLIPWAY_TEST_KUBECONFIG
+	@./pulumiw setup --dev
+	$(PYTEST) -q tests/cluster
 
 test-chaos: ## the tests that kill, fill and cut (a part of `make test`)
 	@./pulumiw setup --dev
@@ -73,8 +79,3 @@ fmt: ## format, and fix what the linter can fix
 	@./pulumiw setup --dev
 	.venv/bin/ruff format .
 	.venv/bin/ruff check --fix .
-
-define tier
-if ! ls tests/$(1)/test_*.py >/dev/null 2>&1; then echo "test-$(1): there are no tests in tests/$(1) yet" >&2; exit 2; fi; \
-./pulumiw setup --dev && $(PYTEST) -q tests/$(1)
-endef
