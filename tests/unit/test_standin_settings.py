@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import pytest
 import yaml
 
 from tests.standins.kubernetes_plugin import settings
+from tests.standins.kubernetes_plugin.api import Api, Unreachable
 from tests.standins.kubernetes_plugin.refused import NoCluster, Refused
 from tests.standins.kubernetes_plugin.values import UNKNOWN
 
@@ -123,3 +127,25 @@ OTHER = {"kubeconfig": kubeconfig("https://127.0.0.1:9443")}
 def test_another_cluster_replaces_and_nothing_else(old: Any, new: Any, replaces: tuple[str, ...]) -> None:
     assert settings.compare_configs(old, new).replaces == replaces
     assert bool(settings.compare_configs(old, new).changed) == (old != new)
+
+
+def test_a_request_is_repeated_while_the_api_server_is_away() -> None:
+    busy: list[int] = [503, 429]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(busy.pop() if busy else 200)
+            self.end_headers()
+            self.wfile.write(b'{"gitVersion": "v1"}')
+
+        def log_message(self, *arguments: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        api = Api(settings.Access(url, "default", {}, ssl.create_default_context()))
+        assert api.request("GET", "/version", patience_s=30) == {"gitVersion": "v1"}
+        server.shutdown()
+    with pytest.raises(Unreachable, match="does not answer"):
+        api.request("GET", "/version", patience_s=0.5)
