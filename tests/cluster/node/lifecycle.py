@@ -20,7 +20,7 @@ from infra.engine.dependencies import exclusive
 from infra.engine.layout import StopError, say
 from tests.cluster.node import binaries, configuration, containerd, ground, images, machine, processes, volumes
 from tests.cluster.node.kubectl import kubectl, resolver
-from tests.cluster.node.layout import ADDRESS, DOMAIN, NETNS, NODE, RUN, Layout, fingerprint, socket
+from tests.cluster.node.layout import ADDRESS, DOMAIN, NAME, NETNS, NODE, RUN, Layout, fingerprint, socket
 from tests.cluster.node.processes import State
 
 LOCK = Path("/run/slipway-node.lock")
@@ -234,14 +234,15 @@ def _remove() -> None:
         ground.restore_sysctls(state.sysctls)
     processes.end(ground.cgroup_processes(), STOP_TIMEOUT_S, signal.SIGKILL)
     left_behind = containerd.shim_sockets()
-    if state is not None and "containerd" in state.processes and processes.alive(state.processes["containerd"]):
-        try:
-            containerd.remove_containers()
-        except StopError as error:
-            say(f"containers are left in containerd's record, which the next start removes: {error}")
-        processes.stop(state, reversed(FIRST), STOP_TIMEOUT_S)
-    elif state is not None:
-        processes.stop(state, reversed(FIRST), STOP_TIMEOUT_S)
+    if state is not None:
+        if "containerd" in state.processes and processes.alive(state.processes["containerd"]):
+            try:
+                containerd.remove_containers()
+            except StopError as error:
+                say(f"containers are left in containerd's record, which the next start removes: {error}")
+        # what etcd holds is wiped, so neither it nor the API server has anything to finish
+        processes.stop(state, ("kube-apiserver", "etcd"), STOP_TIMEOUT_S, signal.SIGKILL)
+        processes.stop(state, ("containerd",), STOP_TIMEOUT_S)
     processes.end(processes.in_namespace(), STOP_TIMEOUT_S, signal.SIGKILL)
     processes.end(ground.cgroup_processes(), STOP_TIMEOUT_S, signal.SIGKILL)
     home = Path(state.home) if state is not None else None
@@ -258,7 +259,9 @@ def _remove_files(folders: list[Path], sockets_left: list[Path]) -> None:
     for path in sockets_left:
         if path.is_relative_to(SHIMS_FOLDER):
             path.unlink(missing_ok=True)
-    for result in CNI_RESULTS.glob("slipway-node-*"):
+    for result in CNI_RESULTS.glob(f"{NAME}-*-eth0"):
+        container = result.name.removeprefix(f"{NAME}-").removesuffix("-eth0")
+        (CNI_RESULTS / f"cni-loopback-{container}-lo").unlink(missing_ok=True)
         result.unlink(missing_ok=True)
     for link in LOG_LINKS.glob("*.log"):
         if link.is_symlink() and any(link.readlink().is_relative_to(folder) for folder in folders):
