@@ -59,6 +59,8 @@ def ray_environment(layout: Layout, ports: PortBlock) -> dict[str, str]:
     """Return the environment of the head, which every worker inherits."""
     haproxy = layout.sockets / "ha"
     return {
+        # Ray's fork server leaves a folder and a socket behind: they go with this folder
+        "TMPDIR": str(layout.sockets),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(layout.ray_token),
         # without it Ray replaces 127.0.0.1 by the machine's own address and listens on all interfaces

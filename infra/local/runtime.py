@@ -82,7 +82,10 @@ class ProcessRuntime:
             f"{name}-process",
             name=spec.role,
             command=[self._python, "-m", spec.module, *(_filled(text, fill) for text in spec.arguments)],
-            environment={key: _fill(value, fill) for key, value in spec.environment.items()},
+            environment={
+                "TMPDIR": str(self._layout.sockets),
+                **{key: _fill(value, fill) for key, value in spec.environment.items()},
+            },
             working_directory=str(folder),
             ports={spec.port_setting: port},
             ready=[
