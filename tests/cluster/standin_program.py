@@ -23,10 +23,10 @@ RESTRICTED = {
 }
 
 
-def pod(*command: str) -> dict[str, Any]:
+def pod(image: str, *command: str) -> dict[str, Any]:
     container = {
         "name": "main",
-        "image": GIVEN.get("app_image", IMAGE),
+        "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": list(command),
         "securityContext": RESTRICTED,
@@ -62,7 +62,7 @@ secret = k8s.core.v1.Secret(
 service = k8s.core.v1.Service(
     "app", metadata={"name": "app"}, spec={"selector": {"app": "app"}, "ports": [{"port": 80}]}, opts=opts()
 )
-template = {"metadata": {"labels": {"app": "app"}}, "spec": pod("sleep", "86400")}
+template = {"metadata": {"labels": {"app": "app"}}, "spec": pod(GIVEN.get("app_image", IMAGE), "sleep", "86400")}
 if GIVEN.get("deployment", True):
     k8s.apps.v1.Deployment(
         "app",
@@ -75,7 +75,7 @@ job = k8s.batch.v1.Job(
     metadata={"name": GIVEN.get("job", "job")},
     spec={
         "backoffLimit": 0,
-        "template": {"spec": {**pod("sh", "-c", GIVEN.get("script", "true")), "restartPolicy": "Never"}},
+        "template": {"spec": {**pod(IMAGE, "sh", "-c", GIVEN.get("script", "true")), "restartPolicy": "Never"}},
     },
     opts=opts(),
 )
