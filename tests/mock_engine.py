@@ -96,7 +96,6 @@ class _Monitor(mocks.MockMonitor):
             )
         return response
 
-
     def ReadResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
         response = super().ReadResource(request)  # type: ignore[no-untyped-call]
         _close_loop_of_this_thread()

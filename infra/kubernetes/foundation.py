@@ -62,6 +62,9 @@ class KubernetesFoundation(ComponentResource):
             # another context is another cluster: everything moves; another path to the kubeconfig is nothing
             cluster_identifier=config.context,
             enable_server_side_apply=True,
+            # an `up` that was killed has made objects that its state does not know: the next one takes them over;
+            # the preflight refuses a namespace or definitions that are somebody else's
+            upsert_existing_objects=True,
             opts=ResourceOptions(parent=self),
         )
         self.runtime = environment(place, there, provider, parent=self)

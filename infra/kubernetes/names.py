@@ -96,7 +96,7 @@ class Context:
         """Return the context of what comes after these too."""
         return dataclasses.replace(self, ready=[*self.ready, *resources])
 
-    def metadata(self, name: str, **more: Any) -> dict[str, Any]:
+    def metadata(self, name: Input[str], **more: Any) -> dict[str, Any]:
         """Return the metadata of a namespaced object; `more` adds `annotations` or `labels`."""
         labels = {**object_labels(self.place), **more.pop("labels", {})}
         return {"name": name, "namespace": self.namespace, "labels": labels, **more}

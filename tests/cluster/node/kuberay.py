@@ -45,9 +45,10 @@ def install(place: Layout) -> None:
 
 
 def uninstall() -> None:
-    """Remove the operator and the CRDs, with every Ray object on the cluster."""
+    """Remove the operator, its rights and the CRDs, with every Ray object on the cluster."""
     kubectl("delete", "crd", *CRDS, "raycronjobs.ray.io", "--ignore-not-found", WAIT)
     kubectl("delete", "namespace", NAMESPACE, "--ignore-not-found", WAIT)
+    kubectl("delete", "clusterrole,clusterrolebinding", "kuberay-operator", "--ignore-not-found")
 
 
 def _overlay(place: Layout) -> dict[str, object]:
