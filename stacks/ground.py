@@ -6,6 +6,7 @@ never wait for the Kubernetes client.
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import urllib.error
 import urllib.request
@@ -66,6 +67,14 @@ class Reached:
         if service in self.faults:
             raise Unreached(self.faults[service])
         return self.urls[service]
+
+    def headers(self, service: str) -> Mapping[str, str]:
+        """Return what a request to the service must carry: its login or token."""
+        if service == "serving":
+            return self.serving_headers
+        if self.login is None:
+            return {}
+        return {"Authorization": f"Basic {base64.b64encode(':'.join(self.login).encode()).decode()}"}
 
     def registry(self, timeout_s: float = 10.0) -> Registry:
         """Return the model registry, logged in.

@@ -79,12 +79,12 @@ def _artifacts(found: Mapping[str, Any], reached: Reached) -> Part:
 def _tracking(found: Mapping[str, Any], reached: Reached) -> Part:
     uri = found["tracking"]["uri"]
     healthy, text = answers(reached, "tracking", "/health")
-    _, mlflow = answers(reached, "tracking", "/version")
+    known, mlflow = answers(reached, "tracking", "/version")
     return Part(
         name="tracking",
         healthy=healthy,
         state="up" if healthy else text,
-        version=f"MLflow {mlflow}" if healthy else "",
+        version=f"MLflow {mlflow}" if known else "",
         url=uri,
     )
 
@@ -131,8 +131,8 @@ def _serving(found: Mapping[str, Any], reached: Reached) -> Part:
 def answers(reached: Reached, service: str, path: str) -> tuple[bool, str]:
     """Return whether a GET is answered with 200, and the text, or why not in a few words."""
     try:
-        url = reached.url(service) + path
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as response:  # noqa: S310  http URLs from the outputs
+        request = urllib.request.Request(reached.url(service) + path, headers=dict(reached.headers(service)))  # noqa: S310
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response:  # noqa: S310  http URLs from the outputs
             return True, response.read().decode().strip()
     except urllib.error.HTTPError as error:
         return False, f"answers {error.code}"

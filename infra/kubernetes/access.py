@@ -153,6 +153,7 @@ def ray_state(cluster: Cluster, namespace: str) -> tuple[bool | None, str, str]:
     path = f"/apis/ray.io/v1/namespaces/{quote(namespace)}/rayservices/{SERVING_SERVICE}"
     try:
         answer = cluster.get(path)
+        made = _listed(cluster, namespace)
     except ClusterUnusable as error:
         return False, str(error), ""
     if not answer.ok:
@@ -162,5 +163,17 @@ def ray_state(cluster: Cluster, namespace: str) -> tuple[bool | None, str, str]:
     ready = conditions.get("Ready") or {}
     upgrade = ", upgrade in progress" if (conditions.get("UpgradeInProgress") or {}).get("status") == "True" else ""
     if ready.get("status") == "True":
-        return True, f"up{upgrade}", f"Ray {version}"
-    return False, f"not ready: {ready.get('message') or 'no condition yet'}{upgrade}", f"Ray {version}"
+        return True, f"up{upgrade}{made}", f"Ray {version}"
+    return False, f"not ready: {ready.get('message') or 'no condition yet'}{upgrade}{made}", f"Ray {version}"
+
+
+def _listed(cluster: Cluster, namespace: str) -> str:
+    """Return the Ray clusters that there are, for people: `: serving-x7k2p (2 workers)`; empty when none is seen."""
+    answer = cluster.get(f"/apis/ray.io/v1/namespaces/{quote(namespace)}/rayclusters")
+    told = []
+    for item in (answer.body.get("items") or []) if answer.ok else []:
+        status = item.get("status") or {}
+        count = status.get("availableWorkerReplicas") or 0
+        state = "" if status.get("state") == "ready" else f", {status.get('state') or 'starting'}"
+        told.append(f"{item['metadata']['name']} ({count} worker{'' if count == 1 else 's'}{state})")
+    return f": {', '.join(sorted(told))}" if told else ""

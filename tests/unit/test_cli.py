@@ -34,7 +34,7 @@ class Services:
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, Any, dict[str, str]]:
         wanted = f"Bearer {TOKEN}" if path == "/invocations" else LOGIN
-        if path not in ("/health", "/version", "/v2/health/ready") and authorization != wanted:
+        if path not in ("/health", "/v2/health/ready") and authorization != wanted:
             self.refused.append(path)
             return 401, {"message": "who are you?"}, {}
         for start, body in self.bodies().items():
@@ -113,6 +113,15 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeCluste
             "spec": {"rayClusterConfig": {"rayVersion": "2.60.0"}},
             "status": {"conditions": [{"type": "Ready", "status": "True"}]},
         }
+        cluster.answers[f"/apis/ray.io/v1/namespaces/{NAMESPACE}/rayclusters"] = {
+            "items": [
+                {
+                    "metadata": {"name": "training-9a1b2"},
+                    "status": {"availableWorkerReplicas": 1, "state": "suspended"},
+                },
+                {"metadata": {"name": "serving-x7k2p"}, "status": {"availableWorkerReplicas": 2, "state": "ready"}},
+            ]
+        }
         found = outputs(cluster.kubeconfig(tmp_path))
         monkeypatch.setattr(cli, "outputs", lambda _: found)
         yield cluster
@@ -157,7 +166,8 @@ def test_status_shows_every_part_of_an_environment_on_a_cluster(
     assert code == 0, parts
     assert list(parts) == ["artifact store", "tracking", "ray", "training", "serving"]
     assert parts["tracking"]["version"] == "MLflow 3.17.2"
-    assert (parts["ray"]["state"], parts["ray"]["version"]) == ("up", "Ray 2.60.0")
+    clusters = "serving-x7k2p (2 workers), training-9a1b2 (1 worker, suspended)"
+    assert (parts["ray"]["state"], parts["ray"]["version"]) == (f"up: {clusters}", "Ray 2.60.0")
     assert parts["serving"]["version"] == "champion: default 3"
     assert parts["artifact store"]["healthy"], "a folder in a pod is not looked for on this machine"
     assert services.refused == [], "the login of the cluster was shown"
