@@ -1,13 +1,13 @@
 """What a killed engine left undone in the state: operations that it had begun and never recorded the end of.
 
-Owns the settling of those on `slipway:local:*` resources alone: there a create is an ensure and a delete works from
-the recorded inputs, so nothing is lost by doing them again. Operations on anything else are left to a person, as Pulumi
-says.
+Owns the settling of those on resources whose create is an ensure and whose delete works from the recorded inputs, so
+that nothing is lost by doing them again: this machine's, and objects of a cluster, which the program's provider takes
+over when they exist. Operations on anything else are left to a person, as Pulumi says.
 """
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,23 @@ from infra.engine.find import Engine
 from infra.engine.layout import Project, StopError, say
 from infra.engine.stacks import short_name, state_folder
 
-OURS = "slipway:local:"
 MARK = b'"pending_operations":[{'
 
 Deployment = dict[str, Any]
+
+
+def _name_in_urn(resource: dict[str, Any]) -> str:
+    return str(resource["urn"].rpartition("::")[2])
+
+
+def _object_name(resource: dict[str, Any]) -> str:
+    """`NAMESPACE/NAME`, as the Kubernetes provider numbers its objects, or `NAME` of one without a namespace."""
+    metadata = resource.get("inputs", {}).get("metadata", {})
+    return "/".join(part for part in (metadata.get("namespace"), metadata.get("name")) if part)
+
+
+IDS: dict[str, Callable[[dict[str, Any]], str]] = {"slipway:local:": _name_in_urn, "kubernetes:": _object_name}
+"""Types that are settled here, by their beginning, and the id that a begun create would have got."""
 
 
 def settle_pending(project: Project, verb: str, stack: str, engine: Engine, environment: Mapping[str, str]) -> None:
@@ -48,7 +61,7 @@ def settle_pending(project: Project, verb: str, stack: str, engine: Engine, envi
 def settle(deployment: Deployment, *, destroy: bool) -> Deployment | None:
     """The deployment without its pending operations, or None when one of them is not ours to settle."""
     pending = deployment.get("pending_operations") or []
-    if not pending or not all(operation["resource"]["type"].startswith(OURS) for operation in pending):
+    if not pending or not all(operation["resource"]["type"].startswith(tuple(IDS)) for operation in pending):
         return None
     resources = list(deployment.get("resources", []))
     if destroy:
@@ -60,7 +73,8 @@ def settle(deployment: Deployment, *, destroy: bool) -> Deployment | None:
 
 def _adopted(resource: dict[str, Any], *, replacing: bool) -> dict[str, Any]:
     """The resource as if its create had ended, known by its inputs. A urn may be there twice, one to be deleted."""
-    known = {**resource, "id": resource["urn"].rpartition("::")[2], "outputs": resource.get("inputs", {})}
+    identify = next(made for kind, made in IDS.items() if resource["type"].startswith(kind))
+    known = {**resource, "id": identify(resource), "outputs": resource.get("inputs", {})}
     return {**known, "delete": True} if replacing else known
 
 

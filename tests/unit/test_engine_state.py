@@ -51,6 +51,17 @@ def test_a_cloud_resource_s_interruption_is_left_to_a_person() -> None:
     assert settle(both, destroy=False) is None
 
 
+@pytest.mark.parametrize(
+    ("metadata", "expected"),
+    [({"namespace": "slipway-dev", "name": "tracking"}, "slipway-dev/tracking"), ({"name": "operators"}, "operators")],
+)
+def test_an_object_of_a_cluster_is_known_by_namespace_and_name(metadata: dict[str, str], expected: str) -> None:
+    made = {**resource("tracking-service", "kubernetes:core/v1:Service"), "inputs": {"metadata": metadata}}
+    settled = settle(deployment(("creating", made)), destroy=True)
+    assert settled is not None
+    assert [entry["id"] for entry in settled["resources"]] == [expected]
+
+
 OUTPUTS = {"serving": {"url": "http://x", "champion": None, "sizes": [1, {"a": 2}], "empty": {}}, "contract": 1}
 
 
