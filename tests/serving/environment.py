@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from components.model_service import ALIAS_POLL_S
+
 ROOT = Path(__file__).resolve().parents[2]
 _FIRST, _LAST, _BLOCK = 23000, 23999, 200
 _PORTS = (
@@ -202,7 +204,7 @@ class Environment:
     ) -> None:
         """Put the application, as the provider does."""
         args = {"contract": 1, "project": "slipway", "stack": "test", "model_name": model_name, "code_digest": code,
-                "tracking_uri": self.tracking_uri, "poll_s": 0.5, "replicas": {"min": 1, "max": 1},
+                "tracking_uri": self.tracking_uri, "poll_s": ALIAS_POLL_S, "replicas": {"min": 1, "max": 1},
                 "limits": limits or {}, **more}  # fmt: skip
         wish = {"candidate": candidate, "release": {"strategy": "rolling"}}
         application = {

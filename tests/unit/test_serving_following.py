@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from components.model_service import ALIAS_POLL_S
 from serving import controller, loading, smoke
 from serving.controller import COMMAND_TAG, STATE_TAG, Controller, Wish
 from serving.errors import ModelUnusable, RegistryUnavailable
@@ -59,6 +60,25 @@ def test_it_follows_the_alias_and_keeps_the_version_before() -> None:
     assert following.previous.version == "1"
     assert following.notice is not None
     assert "column x1 is new" in following.notice
+
+
+def test_it_looks_every_second_and_each_look_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    registry, load = FakeRegistry(aliases={"champion": "1"}), Loads(v1=Constant(), v2=Constant(), v3=Constant())
+    following = Follower(registry, "default", ALIAS_POLL_S, load)
+    waits: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        waits.append(seconds)
+        assert version_of(following) == str(len(waits))
+        registry.aliases["champion"] = str(len(waits) + 1)
+        if len(waits) == 3:
+            raise asyncio.CancelledError
+
+    monkeypatch.setattr(asyncio, "sleep", wait)
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(following.run())
+    assert waits == [ALIAS_POLL_S] * 3
+    assert ALIAS_POLL_S <= 1, "a version is to be followed within 5 s, its load included"
 
 
 def test_going_back_to_the_version_before_loads_nothing() -> None:
