@@ -13,15 +13,13 @@ from http import HTTPStatus
 from urllib.parse import quote
 
 from components.settings import SettingError
-from infra.kubernetes import fit, permissions
+from infra.kubernetes import claims, fit, permissions
 from infra.kubernetes.connection import Cluster, ClusterUnusable, connect
 from infra.kubernetes.findings import OFFLINE, Finding, Needs, unusable
 from infra.kubernetes.nodes import autoscaled, pools_of
 
 TESTED = ("1.34", "1.35")
 """Kubernetes versions on which the tests run."""
-RAY_CRDS = ("rayclusters", "rayjobs", "rayservices")
-KUBERAY = "1.6.2"
 _CALLS_AT_ONCE = 16
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
@@ -103,40 +101,6 @@ def _server(cluster: Cluster) -> Iterator[Finding]:
     seen = f"{cluster.address} runs Kubernetes {answer.body['gitVersion']}"
     fix = "" if version in TESTED else f"tested are {' and '.join(TESTED)}; others are expected to work from 1.30 on"
     yield Finding(name="cluster", ok=True if version in TESTED else None, seen=seen, fix=fix)
-
-
-def _operators(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
-    """KubeRay's resources: there with `external`, and nobody else's with `managed`."""
-    served = cluster.get("/apis/ray.io/v1")
-    known = {str(entry["name"]) for entry in served.body.get("resources", [])} if served.ok else set()
-    absent = [f"{name}.ray.io" for name in RAY_CRDS if name not in known]
-    if needs.config.operators == "external":
-        install = (
-            "helm install kuberay-operator kuberay-operator "
-            f"--repo https://ray-project.github.io/kuberay-helm/ --version {KUBERAY} "
-            f"-n {needs.config.operator_namespace} --create-namespace; or slipway:substrate.operators: managed"
-        )
-        seen = f"the cluster lacks {', '.join(absent)}" if absent else "KubeRay's resources are there"
-        yield Finding(name="KubeRay", ok=not absent, seen=seen, fix=install if absent else "")
-        return
-    owners = {name: _owner(cluster, f"{name}.ray.io") for name in RAY_CRDS if name in known}
-    foreign = {name: owner for name, owner in owners.items() if owner != needs.environment}
-    told = ", ".join(f"{name}.ray.io ({owner or 'not by Slipway'})" for name, owner in foreign.items())
-    yield Finding(
-        name="KubeRay",
-        ok=not foreign,
-        seen=f"installed by somebody else: {told}" if foreign else "this stack may install it",
-        fix="set slipway:substrate.operators: external, with an operator that watches this namespace"
-        if foreign
-        else "",
-    )
-
-
-def _owner(cluster: Cluster, crd: str) -> str | None:
-    answer = cluster.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{crd}")
-    metadata = answer.body.get("metadata", {}) if answer.ok else {}
-    label = (metadata.get("labels") or {}).get("slipway/environment")
-    return str(label) if label else None
 
 
 def _gateway(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
@@ -239,5 +203,5 @@ def _storage(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
 
 
 Check = Callable[[Cluster, Needs], Iterable[Finding]]
-CHECKS: tuple[Check, ...] = (_operators, _gateway, _quota, _nodes, _storage)
+CHECKS: tuple[Check, ...] = (claims.namespace, claims.operators, _gateway, _quota, _nodes, _storage)
 """What is asked besides version and rights; each runs in a thread of its own."""
