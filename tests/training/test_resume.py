@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
+import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,25 @@ with warnings.catch_warnings():
 from tests.training.conftest import DEADLINE_S, Workshop, kill_session
 
 BUCKET = "checkpoints"
+DATA = {"uri": "sklearn:breast_cancer"}
+SEGMENT = 10
+"""Rounds from one checkpoint to the next; a test below holds it."""
+WORKER = "RayTrainWorker"
+"""What Ray calls the processes that train."""
+PAUSE = """
+
+_undisturbed = grow
+
+
+def grow(*arguments):
+    import time
+
+    pause = Path(__file__).parents[1] / "pause"
+    for grown in _undisturbed(*arguments):
+        yield grown
+        while int(pause.read_text()) == grown.rounds:
+            time.sleep(0.01)
+"""
 _PATIENCE_S = 400
 """A busy machine takes minutes to start a Ray head and its workers."""
 PARAMS = {
@@ -112,91 +133,142 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         server.stop()
 
 
-def kept(where: str, name: str) -> list[str]:
-    """Return the checkpoints of a run that are in the storage."""
+def rounds_kept(where: str, name: str) -> list[int]:
+    """Return after how many rounds the checkpoints that are in the storage were made."""
     from pyarrow import fs  # noqa: PLC0415
 
     system, path = store.open_store(where)
     found = system.get_file_info(fs.FileSelector(f"{path}/{name}", recursive=True, allow_not_found=True))
-    return sorted(info.path for info in found if info.base_name == "progress.json")
+    progress = [system.open_input_stream(info.path).read() for info in found if info.base_name == "progress.json"]
+    return sorted(json.loads(content)["rounds"] for content in progress)
 
 
-def long_run(workshop: Workshop, storage: str, workers: int = 1) -> dict[str, Any]:
-    spec = workshop.spec(
-        data={"uri": "sklearn:breast_cancer"},
-        training={"rounds": 400, "resources": {"workers": workers, "cpus": 0.5, "gpus": 0}},
-    )
-    return {**spec, "storage": storage}
+def pause_after(workshop: Workshop, rounds: int | None) -> None:
+    """Let the next job stand still after as many rounds, so that no test has to be faster than it."""
+    content = "0" if rounds is None else str(rounds)
+    (workshop.root / "pause.new").write_text(content)
+    (workshop.root / "pause.new").replace(workshop.root / "pause")
 
 
-def kill_in_the_middle(workshop: Workshop, spec: dict[str, Any], name: str, enough: int) -> None:
-    """Start the job and kill it, its Ray head and its workers once it has kept some checkpoints."""
-    before = {process.pid for process in psutil.process_iter()}
+def wait_for_pause(job: subprocess.Popen[bytes], storage: str, name: str, rounds: int) -> None:
+    """Wait until Ray Train has recorded the checkpoint after as many rounds: then it has removed the last but two."""
+    deadline = time.monotonic() + _PATIENCE_S
+    seen: list[int] = []
+    while seen != [rounds - SEGMENT, rounds]:
+        assert time.monotonic() < deadline, f"no checkpoint after {rounds} rounds, but after {seen}"
+        assert job.poll() is None, ((job.stdout and job.stdout.read()) or b"").decode()
+        with suppress(OSError, ValueError):  # a file that is just being written or removed
+            seen = rounds_kept(storage, name)
+        time.sleep(0.05)
+
+
+@contextmanager
+def started(workshop: Workshop, spec: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a job; its Ray head and workers, which have sessions of their own, are killed with it at the end."""
     job = workshop.start(spec)
+    family: list[psutil.Process] = []
     try:
-        deadline = time.monotonic() + _PATIENCE_S
-        seen: set[str] = set()
-        while len(seen) < enough:
-            assert time.monotonic() < deadline, f"no checkpoints: {seen}"
-            assert job.poll() is None, ((job.stdout and job.stdout.read()) or b"").decode()
-            seen.update(kept(spec["storage"], name))
-            time.sleep(0.01)
-        family = psutil.Process(job.pid).children(recursive=True)
+        yield job
     finally:
+        with suppress(psutil.NoSuchProcess):
+            family = psutil.Process(job.pid).children(recursive=True)
         kill_session(job)
         if job.stdout:
             job.stdout.close()
-    for process in family:
-        assert process.pid not in before
-        if process.is_running():
-            process.kill()
-    psutil.wait_procs(family, DEADLINE_S)
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, DEADLINE_S)
 
 
-def model_digest(workshop: Workshop, version: Any) -> str:
+def kill_after(workshop: Workshop, spec: dict[str, Any], name: str, rounds: int) -> None:
+    """Start a job and kill it with its Ray head and its workers after as many rounds."""
+    pause_after(workshop, rounds)
+    with started(workshop, spec) as job:
+        wait_for_pause(job, spec["storage"], name, rounds)
+    assert rounds_kept(spec["storage"], name) == [rounds - SEGMENT, rounds], "the checkpoints outlive the cluster"
+    assert [run.info.status for run in workshop.runs(spec["identity"])] == ["RUNNING"], "it was killed in the middle"
+
+
+def finish_without_a_worker(workshop: Workshop, spec: dict[str, Any], name: str, rounds: int) -> str:
+    """Start a job, kill one of its workers after as many rounds, and return what the job said until its end."""
+    pause_after(workshop, rounds)
+    with started(workshop, spec) as job:
+        wait_for_pause(job, spec["storage"], name, rounds)
+        workers = [one for one in psutil.Process(job.pid).children(recursive=True) if WORKER in " ".join(one.cmdline())]
+        assert len(workers) == spec["training"]["resources"]["workers"], workers
+        workers[-1].kill()
+        output, _ = job.communicate(timeout=_PATIENCE_S)
+        assert job.returncode == 0, output.decode()
+    return output.decode()
+
+
+def model_digest(workshop: Workshop) -> str:
+    """Return the digest of the one model that was registered."""
     import mlflow  # noqa: PLC0415
 
+    (version,) = workshop.versions()
     folder = Path(mlflow.artifacts.download_artifacts(f"models:/{version.name}/{version.version}"))
     return hashlib.sha256((folder / "artifacts" / "tabular" / "model.ubj").read_bytes()).hexdigest()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(1300)
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_killed_run_goes_on_from_its_checkpoints_to_the_same_metrics_and_model(
-    workshop: Workshop, s3: str, tmp_path: Path, workers: int
-) -> None:
-    spec = long_run(workshop, s3, workers)
-    name = f"training-{spec['identity'][:20]}"
-    kill_in_the_middle(workshop, spec, name, enough=2)
-    assert kept(s3, name), "the checkpoints outlive the cluster"
-    assert [run.info.status for run in workshop.runs(spec["identity"])] == ["RUNNING"], "it was killed in the middle"
+@pytest.fixture
+def pausing(workshop: Workshop) -> Workshop:
+    """The workshop, whose code can be told to stand still after some rounds; nothing else about it differs."""
+    boosting_file = workshop.root / "training" / "boosting.py"
+    boosting_file.write_text(boosting_file.read_text() + PAUSE)
+    return workshop
 
-    done = workshop.run(spec, deadline_s=_PATIENCE_S)
-    assert done.status == 0, done.log
-    assert "went on from a checkpoint after" in done.log
-    assert kept(s3, name) == [], "they are removed once the model is registered"
-    resumed = workshop.result(spec)
 
-    undisturbed = Workshop(workshop.root, workshop.tracking_uri, f"{workshop.model_name}-undisturbed")
-    other = long_run(undisturbed, f"file://{tmp_path}/store", workers)
-    done = undisturbed.run(other, deadline_s=_PATIENCE_S)
+def made_undisturbed(
+    workshop: Workshop, training: dict[str, Any], storage: str, disturbed: dict[str, Any]
+) -> tuple[dict[str, float], str]:
+    """Train the same under another name; returns metrics and the model's digest."""
+    pause_after(workshop, None)
+    other = Workshop(workshop.root, workshop.tracking_uri, f"{workshop.model_name}-undisturbed")
+    spec = {**other.spec(data=DATA, training=training), "storage": storage}
+    assert spec["identity"] == disturbed["identity"], "the control: the same run"
+    done = other.run(spec, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
     assert "went on from" not in done.log
-    assert undisturbed.result(other)["metrics"] == resumed["metrics"]
-    assert model_digest(workshop, workshop.versions()[0]) == model_digest(undisturbed, undisturbed.versions()[0])
+    return other.result(spec)["metrics"], model_digest(other)
 
 
 @pytest.mark.slow
-def test_the_driver_alone_makes_the_same_model_as_one_worker_with_checkpoints(
-    workshop: Workshop, tmp_path: Path
+def test_a_killed_run_goes_on_from_its_checkpoints_to_the_model_that_the_driver_alone_makes(
+    pausing: Workshop, s3: str
 ) -> None:
-    spec = workshop.spec(training={"rounds": 25})
-    done = workshop.run(spec, deadline_s=_PATIENCE_S)
+    training = {"rounds": 40}
+    spec = {**pausing.spec(data=DATA, training=training), "storage": s3}
+    name = f"training-{spec['identity'][:20]}"
+    kill_after(pausing, spec, name, 30)
+
+    pause_after(pausing, None)
+    done = pausing.run(spec, deadline_s=_PATIENCE_S)
     assert done.status == 0, done.log
-    other = Workshop(workshop.root, workshop.tracking_uri, f"{workshop.model_name}-worker")
-    durable = {**other.spec(training={"rounds": 25}), "storage": f"file://{tmp_path}/store"}
-    done = other.run(durable, deadline_s=_PATIENCE_S)
-    assert done.status == 0, done.log
-    assert other.result(durable)["metrics"] == workshop.result(spec)["metrics"]
-    assert model_digest(other, other.versions()[0]) == model_digest(workshop, workshop.versions()[0])
+    assert "went on from a checkpoint after 30 rounds" in done.log
+    assert rounds_kept(s3, name) == [], "they are removed once the model is registered"
+
+    on_this_machine = str(pausing.root / "ray-train")
+    metrics, digest = made_undisturbed(pausing, training, on_this_machine, spec)
+    assert metrics == pausing.result(spec)["metrics"]
+    assert digest == model_digest(pausing)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1300)
+def test_two_workers_that_were_killed_with_their_job_and_then_one_alone_make_the_model_of_an_undisturbed_run(
+    pausing: Workshop, tmp_path: Path
+) -> None:
+    training = {"rounds": 80, "resources": {"workers": 2, "cpus": 0.5, "gpus": 0}}
+    spec = {**pausing.spec(data=DATA, training=training), "storage": f"file://{tmp_path}/store"}
+    name = f"training-{spec['identity'][:20]}"
+    kill_after(pausing, spec, name, 30)
+
+    said = finish_without_a_worker(pausing, spec, name, 60)
+    assert "went on from a checkpoint after 60 rounds" in said, said
+    assert rounds_kept(spec["storage"], name) == [], "they are removed once the model is registered"
+
+    metrics, digest = made_undisturbed(pausing, training, f"file://{tmp_path}/other", spec)
+    assert metrics == pausing.result(spec)["metrics"]
+    assert digest == model_digest(pausing)
