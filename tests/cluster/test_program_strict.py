@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from infra.engine.layout import StopError
 from tests.cluster.node.cluster import Cluster
-from tests.mock_engine import Engine
+from tests.cluster.rendered import objects, plain
 from tests.programs.kubernetes_program import deployed, pods
 
 MADE = ("Namespace", "ServiceAccount")
@@ -35,19 +35,6 @@ def namespace(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[str
     name = f"strict-{uuid.uuid4().hex[:8]}"
     yield name
     cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
-
-
-def plain(value: Any) -> Any:
-    """Return inputs as the plugin sends them: no nulls, no status, whole numbers whole."""
-    if isinstance(value, Mapping):
-        return {key: plain(inner) for key, inner in value.items() if inner is not None and key != "status"}
-    if isinstance(value, list):
-        return [plain(inner) for inner in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def objects(engine: Engine) -> list[dict[str, Any]]:
-    return [plain(item.inputs) for item in engine.registrations if item.type.startswith("kubernetes:")]
 
 
 def apply(cluster: Cluster, items: list[dict[str, Any]], *more: str) -> None:

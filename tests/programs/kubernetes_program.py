@@ -95,18 +95,18 @@ def pods(engine: Engine) -> list[Pod]:
         Pod(item.name, (template.get("metadata") or {}).get("labels") or {}, template["spec"])
         for item in engine.registrations
         if item.type.startswith("kubernetes:")
-        for template in _templates(item.inputs)
+        for template in templates(item.inputs)
     ]
 
 
-def _templates(value: Any) -> Iterator[Mapping[str, Any]]:
+def templates(value: Any) -> Iterator[Mapping[str, Any]]:
     if isinstance(value, Mapping):
         spec = value.get("spec")
         if isinstance(spec, Mapping) and "containers" in spec:
             yield value
             return
         for inner in value.values():
-            yield from _templates(inner)
+            yield from templates(inner)
     elif isinstance(value, list):
         for inner in value:
-            yield from _templates(inner)
+            yield from templates(inner)
