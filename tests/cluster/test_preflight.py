@@ -21,6 +21,7 @@ from infra.kubernetes.findings import OFFLINE, Finding, Needs
 from infra.kubernetes.preflight import examine
 from infra.kubernetes.settings import KubernetesConfig
 from tests.cluster.node.cluster import Cluster
+from tests.cluster.users import limited_user
 
 IMAGE = "registry.example/slipway@sha256:" + "0" * 64
 GREETING = "Bearer only-the-pod-sees-this"
@@ -43,7 +44,7 @@ def namespace(cluster: Cluster) -> Iterator[str]:
     name = f"preflight-{uuid.uuid4().hex[:8]}"
     cluster.kubectl("create", "namespace", name)
     yield name
-    cluster.kubectl("delete", "namespace", name, "--timeout=120s")
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 @pytest.fixture(autouse=True)
@@ -68,25 +69,6 @@ def needs(cluster: Cluster, namespace: str, kubeconfig: Path | None = None, **ch
 def by_name(found: list[Finding]) -> dict[str, list[Finding]]:
     names = {finding.name for finding in found}
     return {name: [finding for finding in found if finding.name == name] for name in names}
-
-
-def limited_user(cluster: Cluster, namespace: str, folder: Path, *verbs: str) -> Path:
-    """Return a kubeconfig whose user may do `verbs` on deployments in the namespace, and nothing else."""
-    role = "view" if not verbs else "some"
-    cluster.kubectl("create", "serviceaccount", "jane", "-n", namespace)
-    cluster.kubectl(
-        *("create", "role", role, "-n", namespace, "--resource=deployments.apps", f"--verb={','.join(verbs)}")
-    )
-    cluster.kubectl(
-        "create", "rolebinding", role, "-n", namespace, f"--role={role}", f"--serviceaccount={namespace}:jane"
-    )
-    token = cluster.kubectl("create", "token", "jane", "-n", namespace).strip()
-    shown = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json", f"--kubeconfig={cluster.kubeconfig}"))
-    wanted = next(entry["context"] for entry in shown["contexts"] if entry["name"] == cluster.context)
-    shown["users"] = [{"name": wanted["user"], "user": {"token": token}}]
-    path = folder / "limited"
-    path.write_text(json.dumps(shown))
-    return path
 
 
 def test_the_administrator_of_a_real_cluster_lacks_no_right_and_is_answered_in_time(
