@@ -190,6 +190,8 @@ class RunSpec:
     retries: int = 0
     """How often a failed run starts again by itself, where it has a cluster of its own."""
     wait: bool
+    schedule: str | None = None
+    """Cron, UTC: when the substrate looks for newer data by itself, and trains on it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 _LONGEST_VALUE = 80
 Ability = Literal[
-    "gpu_pools", "fixed_ports", "local_data", "own_store", "folder_store", "given_store", "retained_store"
+    "gpu_pools", "fixed_ports", "local_data", "own_store", "folder_store", "given_store", "retained_store", "schedule"
 ]
 """What an environment may ask of its substrate; one that lacks it says so while the stack file is read."""
 

@@ -7,12 +7,13 @@ business, and run, metrics, verdict and versions belong to the job.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pulumi
 from pulumi import ComponentResource, Output, ResourceOptions
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
+from components import cron
 from components.code import TRAINING_PACKAGE, package_code
 from components.data_version import DataVersion, data_version
 from components.ray_cluster import RayCluster
@@ -65,6 +66,9 @@ class TrainingSettings(Settings):
         ge=0,
         le=10,
         description="where a run has a cluster of its own: how often a failed one starts again on a new cluster",
+    )
+    schedule: Annotated[str, AfterValidator(cron.checked)] | None = Field(
+        default=None, description="cron, UTC: when the cluster itself looks for newer data and trains on it"
     )
 
 
@@ -138,7 +142,7 @@ def run_spec(
     """Say what the run is, with its identity; reads the code and the data, starts nothing."""
     code = package_code(place.root, TRAINING_PACKAGE, training.entrypoint)
     version = data_version(place.root, data.uri, data.version)
-    if not version.pinned:
+    if not version.pinned and training.schedule is None:
         pulumi.log.warn(
             f"slipway:data.uri {data.uri} is not pinned: a change of the data is not noticed here. "
             "Set slipway:data.version (a version id, ETag or DVC md5)."
@@ -161,6 +165,7 @@ def run_spec(
         timeout_s=training.timeout,
         retries=training.retries,
         wait=training.wait,
+        schedule=training.schedule,
     )
 
 

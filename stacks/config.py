@@ -88,6 +88,8 @@ def _wants(config: EnvironmentConfig) -> Iterator[tuple[Ability, str, Any]]:
         yield "given_store", "artifacts.uri", uri
         if urlsplit(uri).scheme != "s3":
             yield "folder_store", "artifacts.uri", uri
+    if config.training.schedule is not None:
+        yield "schedule", "training.schedule", config.training.schedule
     if config.artifacts.retain:
         yield "retained_store", "artifacts.retain", True
 

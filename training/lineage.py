@@ -15,6 +15,10 @@ ROOT = Path(__file__).parents[1]
 IMAGE_FILE = "image.json"
 """Beside the code when, and only when, it came in an image."""
 
+SCHEDULED_TAG = "slipway.scheduled"
+STACK_IDENTITY_TAG = "slipway.identity.stack"
+"""Of a run that a schedule began: the identity that the stack asked for; its own has newer data."""
+
 _LONGEST_TAG = 500
 _SHOWN = 12
 
@@ -73,11 +77,13 @@ def tags(spec: RunSpec) -> dict[str, str]:
         found["mlflow.source.git.commit"] = spec.lineage.commit
     if spec.lineage.dirty is not None:
         found["slipway.git.dirty"] = str(spec.lineage.dirty).lower()
+    if spec.lineage.stack_identity is not None:
+        found |= {SCHEDULED_TAG: "true", STACK_IDENTITY_TAG: spec.lineage.stack_identity}
     return found
 
 
 def version_tags(spec: RunSpec) -> dict[str, str]:
     """Return what a model version repeats of its run's tags, so that the registry alone answers where it is from."""
-    wanted = ("slipway.identity", "mlflow.source.git.commit", "slipway.git.dirty", "slipway.stack")
-    digests = {f"slipway.identity.{part}" for part in ("code", "lock", "data")}
+    wanted = ("slipway.identity", "mlflow.source.git.commit", "slipway.git.dirty", "slipway.stack", SCHEDULED_TAG)
+    digests = {f"slipway.identity.{part}" for part in ("code", "lock", "data", "stack")}
     return {name: value for name, value in tags(spec).items() if name in wanted or name in digests}

@@ -23,6 +23,7 @@ from training.store import s3
 
 _FORMATS = {".csv": "csv", ".tsv": "csv", ".txt": "csv", ".parquet": "parquet", ".pq": "parquet"}
 _MD5 = 32  # hexadecimal digits
+_PIECE = 2**20  # bytes read at a time, when only the digest is wanted
 _BLOCK = 2**31 - 1  # bytes: one block, so that a column's type is inferred from all of its values
 
 
@@ -57,7 +58,29 @@ def load(data: Data) -> Source:
         ) from error
     if table.num_rows == 0:
         raise Refused(f"{data.uri} has a header but no rows")
+    if data.sha256 not in (None, digest.hexdigest()):
+        raise Refused(f"{data.uri} has changed since this run was scheduled: the next scheduled run takes it as it is")
     return Source(table, digest.hexdigest())
+
+
+def content_digest(data: Data) -> str:
+    """Return the digest that `load` would; remote data is neither held nor parsed for it.
+
+    Raises:
+        Refused: there is nothing, or it cannot be read.
+    """
+    if urlsplit(data.uri).scheme != "s3":
+        return load(data).digest
+    digest = hashlib.sha256()
+    try:
+        store, paths = _objects(data)
+        for path in paths:
+            with store.open_input_stream(path, compression=None) as stream:
+                while piece := stream.read(_PIECE):
+                    digest.update(piece)
+    except OSError as error:
+        raise _unreadable(data, error) from error
+    return digest.hexdigest()
 
 
 def _local(uri: str) -> list[tuple[str, bytes]]:
@@ -77,25 +100,35 @@ def _local(uri: str) -> list[tuple[str, bytes]]:
 
 def _remote(data: Data) -> list[tuple[str, bytes]]:
     """Fetch one object, or every CSV and Parquet object below a prefix."""
+    try:
+        store, paths = _objects(data)
+        files = [(f"s3://{path}", _read_all(store, path)) for path in paths]
+    except OSError as error:
+        raise _unreadable(data, error) from error
+    _check_version(data, files)
+    return files
+
+
+def _unreadable(data: Data, error: OSError) -> Refused:
+    return Refused(f"{data.uri} cannot be read: {error}. Check endpoint, region and credentials.")
+
+
+def _objects(data: Data) -> tuple[Any, list[str]]:
+    """Return the store, and which of its objects the data are, in the order in which they are read."""
     from pyarrow import fs  # noqa: PLC0415  only remote data pays for the S3 client
 
     key = unquote(data.uri.removeprefix("s3://"))
-    try:
-        store = s3()
-        info = store.get_file_info(key)
-        if info.type == fs.FileType.NotFound:
-            raise Refused(f"there is no object {data.uri}: check bucket, key and the credentials' right to list")
-        paths = [key]
-        if info.type == fs.FileType.Directory:
-            below = store.get_file_info(fs.FileSelector(key, recursive=True))
-            paths = sorted(item.path for item in below if item.type == fs.FileType.File and _known(item.path))
-        files = [(f"s3://{path}", _read_all(store, path)) for path in paths]
-    except OSError as error:
-        raise Refused(f"{data.uri} cannot be read: {error}. Check endpoint, region and credentials.") from error
-    if not files:
+    store = s3()
+    info = store.get_file_info(key)
+    if info.type == fs.FileType.NotFound:
+        raise Refused(f"there is no object {data.uri}: check bucket, key and the credentials' right to list")
+    paths = [key]
+    if info.type == fs.FileType.Directory:
+        below = store.get_file_info(fs.FileSelector(key, recursive=True))
+        paths = sorted(item.path for item in below if item.type == fs.FileType.File and _known(item.path))
+    if not paths:
         raise Refused(f"{data.uri} holds no CSV or Parquet object")
-    _check_version(data, files)
-    return files
+    return store, paths
 
 
 def _read_all(store: Any, path: str) -> bytes:

@@ -36,6 +36,8 @@ class Data:
     version: str | None = None
     key: str | None = None
     format: str = "auto"
+    sha256: str | None = None
+    """The content that the run is for (hex), where it was looked at before; other content is refused."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,8 @@ class Gate:
 class Lineage:
     commit: str | None = None
     dirty: bool | None = None
+    stack_identity: str | None = None
+    """Of a run that a schedule began: the identity of the run that the stack asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,6 +26,7 @@ EVIDENCE = "evidence/evaluation.json"
 VERDICT = "evidence/verdict.json"
 CARD = "evidence/model-card.md"
 RESULT_TAG = "slipway.result"
+DATA_TAG = "slipway.data.sha256"
 _LONGEST_VALUE = 5_000
 
 
@@ -83,7 +84,7 @@ class Tracking:
         name = data.uri.rsplit("/", 1)[-1]
         entry = Dataset(name, digest[:36], "slipway", source, profile=json.dumps(profile))
         self.client.log_inputs(run_id, [DatasetInput(entry, [InputTag("mlflow.data.context", "training")])])
-        self.client.set_tag(run_id, "slipway.data.sha256", digest)
+        self.client.set_tag(run_id, DATA_TAG, digest)
 
     def save(self, run_id: str, texts: Mapping[str, str]) -> None:
         """Store texts as artifacts of the run."""

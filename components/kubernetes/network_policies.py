@@ -106,6 +106,19 @@ def _outside(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
     yield "ray-autoscaler", heads
 
 
+def to_data(selector: Mapping[str, str], paths: Paths) -> Manifest:
+    """Return the policy that lets pods with these labels read data, besides what their role may: the object store."""
+    endpoints = _to_endpoints([], [*paths.object_store, *paths.identity])["egress"]
+    inside = [
+        {"to": [_pods_of(namespace)], "ports": _tcp(*ports)} for namespace, ports in (paths.store_in or {}).items()
+    ]
+    return {
+        "podSelector": {"matchLabels": dict(selector)},
+        "policyTypes": ["Egress"],
+        "egress": [*endpoints, *inside],
+    }
+
+
 def _dns_pods() -> Manifest:
     return {**_pods_of("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
 

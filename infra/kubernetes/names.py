@@ -27,6 +27,11 @@ Role = Literal["tracking", "database", "training", "serving", "setup"]
 Account = Literal["tracking", "database", "training", "serving", "secrets", "verdict", "release"]
 """The ServiceAccounts, one a workload."""
 
+SCHEDULE_ACCOUNT: Literal["schedule"] = "schedule"
+"""The ServiceAccount of scheduled retraining; there only while there is a schedule."""
+SCHEDULE_NAME = "retraining"
+SCHEDULE_FOLDER = "/etc/slipway/retraining"
+
 TRACKING_SERVICE = "tracking"
 TRACKING_PORT = 5000
 SERVING_SERVICE = "serving"

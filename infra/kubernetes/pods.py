@@ -7,7 +7,7 @@ templates of Ray's custom resources.  Nothing here declares an object.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pulumi import Input
 
@@ -122,7 +122,14 @@ def container(context: Context, name: str, **more: Any) -> Manifest:
     }
 
 
-def pod(context: Context, role: Role, *, account: Account | None = None, token: bool = False, **more: Any) -> Manifest:
+def pod(
+    context: Context,
+    role: Role,
+    *,
+    account: Account | Literal["schedule"] | None = None,
+    token: bool = False,
+    **more: Any,
+) -> Manifest:
     """Return a pod template of a role, with what every pod has in common.
 
     Args:

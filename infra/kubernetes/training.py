@@ -20,7 +20,8 @@ from pulumi import Output, ResourceOptions
 from pulumi_kubernetes.core.v1 import ConfigMap
 
 from components.seam import Code, RayHandle, RunHandle, RunSpec
-from infra.kubernetes import failure, follow, pods, results
+from infra.kubernetes import failure, follow, pods, results, schedule
+from infra.kubernetes.incluster import derived
 from infra.kubernetes.names import (
     SPEC_FILE,
     SPEC_FOLDER,
@@ -75,6 +76,18 @@ def run(context: Context, name: str, spec: RunSpec, ray: RayHandle, opts: Resour
         opts=context.child(opts, depends_on=[config_map, ray.resource]),
     )
     result = _verdict(context, name, spec, base, _finished(context, job, job_name, opts), opts)
+    if spec.schedule is not None:
+        schedule.provide(
+            context,
+            name,
+            spec.schedule,
+            job_spec=job_spec(context, spec, ray, derived.OBJECT_MARK, Output.from_input(derived.SPEC_MARK)),
+            document=document,
+            result_name=training_result_name(spec.identity, judged_by(spec)),
+            longest_s=longest(spec),
+            after=[job],
+            opts=opts,
+        )
     return _handle(result)
 
 

@@ -14,7 +14,11 @@ _REFUSED: dict[Ability, Refusal] = {
     "gpu_pools": Refusal(
         "the substrate local has no GPU node pools: this machine's GPUs are used as they are",
         "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
-    )
+    ),
+    "schedule": Refusal(
+        "the substrate local starts nothing by itself between two `up`s",
+        "remove it, and let a timer of this machine run `up`: it trains when local or pinned data have changed",
+    ),
 }
 
 

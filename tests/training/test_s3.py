@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import warnings
 from collections.abc import Iterator
@@ -49,6 +50,23 @@ def put(store: fs.S3FileSystem, key: str, content: bytes) -> str:
 
 def table(uri: str, version: str | None = None) -> pa.Table:
     return source.load(Data(uri=uri, target="target", version=version)).table
+
+
+def test_the_digest_is_told_without_parsing_and_a_run_for_other_content_is_refused(store: fs.S3FileSystem) -> None:
+    put(store, "kept/x.csv", b"a,target\n1,0\n")
+    put(store, "kept/y.csv", b"a,target\n2,1\n")
+    put(store, "kept/notes.md", b"no data")
+    data = Data(uri=f"s3://{BUCKET}/kept", target="target")
+    digest = source.content_digest(data)
+    assert digest == source.load(data).digest
+    wanted = dataclasses.replace(data, sha256=digest)
+    assert source.load(wanted).table.num_rows == 2
+    put(store, "kept/y.csv", b"a,target\n3,1\n")
+    assert source.content_digest(data) != digest
+    with pytest.raises(Refused, match="has changed since this run was scheduled"):
+        source.load(wanted)
+    with pytest.raises(Refused, match="there is no object"):
+        source.content_digest(Data(uri=f"s3://{BUCKET}/nowhere", target="target"))
 
 
 def test_csv_and_parquet_objects_and_prefixes_are_read(store: fs.S3FileSystem) -> None:

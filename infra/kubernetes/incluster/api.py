@@ -1,7 +1,7 @@
-"""The part of the Kubernetes API that the small Jobs need: get and patch one object, as the pod's ServiceAccount.
+"""The part of the Kubernetes API that the small Jobs need, as the pod's ServiceAccount.
 
-On the standard library, so that the image needs no client. It lists, watches and deletes nothing: the Roles of the
-Jobs allow `get` and `patch` of named objects and no more.
+On the standard library, so that the image needs no client.  Most Jobs may `get` and `patch` named objects and no more;
+only that of the schedule makes, lists and removes objects of its own.  Nothing is watched.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 from infra.kubernetes.incluster.ending import Failure
@@ -26,6 +27,7 @@ CONFLICT = http.HTTPStatus.CONFLICT
 _LARGEST_RESULT = 16_000
 _TRANSIENT = {429, 500, 502, 503, 504}
 _LONGEST_PAUSE_S = 5.0
+_METHODS = {"get": "GET", "list": "GET", "patch": "PATCH", "create": "POST", "delete": "DELETE"}
 
 
 class ApiError(Failure):
@@ -38,15 +40,21 @@ class ApiError(Failure):
 
 @dataclass(frozen=True)
 class Named:
-    """One object of the core API."""
+    """One object: of the core API, or of `group` (with its version)."""
 
     plural: str
     namespace: str
     name: str
+    group: str = ""
 
     @property
     def path(self) -> str:
-        return f"/api/v1/namespaces/{self.namespace}/{self.plural}/{self.name}"
+        return f"{self.collection}/{self.name}"
+
+    @property
+    def collection(self) -> str:
+        root = f"/apis/{self.group}" if self.group else "/api/v1"
+        return f"{root}/namespaces/{self.namespace}/{self.plural}"
 
     def __str__(self) -> str:
         return f"{self.plural}/{self.name} in namespace {self.namespace}"
@@ -59,8 +67,8 @@ class Api:
         self._url, self._token_file, self._tls, self._patience_s = url, token_file, tls, patience_s
 
     @classmethod
-    def of_this_pod(cls, account: Path = ACCOUNT) -> Api:
-        """Return the API server of the cluster that this pod runs in.
+    def of_this_pod(cls, account: Path = ACCOUNT, patience_s: float = 60) -> Api:
+        """Return the API server of the cluster that this pod runs in; it may be silent for `patience_s`.
 
         Raises:
             Failure: this is not a pod, or no token is mounted.
@@ -74,7 +82,12 @@ class Api:
         port = os.environ.get("KUBERNETES_SERVICE_PORT", "443")
         name = f"[{host}]" if ":" in host else host
         tls = ssl.create_default_context(cafile=str(account / "ca.crt"))
-        return cls(f"https://{name}:{port}", account / "token", tls)
+        return cls(f"https://{name}:{port}", account / "token", tls, patience_s)
+
+    @property
+    def token(self) -> str:
+        """The token of the pod's ServiceAccount, as it is now."""
+        return self._token_file.read_text().strip()
 
     def get(self, what: Named) -> dict[str, Any]:
         """Return the object.
@@ -90,26 +103,62 @@ class Api:
         Raises:
             ApiError: it is not there, may not be changed, was changed meanwhile, or the server does not answer.
         """
-        return self._patiently("patch", what, json.dumps(change).encode())
+        return self._patiently("patch", what, change)
 
-    def _patiently(self, verb: str, what: Named, body: bytes | None) -> dict[str, Any]:
+    def create(self, what: Named, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the object and return it; one that is there already is returned as it is.
+
+        Raises:
+            ApiError: it may not be made, or the server does not answer.
+        """
+        try:
+            return self._patiently("create", what, manifest)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+        return self.get(what)
+
+    def select(self, like: Named, selector: str) -> list[dict[str, Any]]:
+        """Return the objects of the kind and namespace of `like` that a label selector selects.
+
+        Raises:
+            ApiError: they may not be listed, or the server does not answer.
+        """
+        found = self._patiently("list", like, None, f"?labelSelector={quote(selector)}")
+        return list(found.get("items") or [])
+
+    def delete(self, what: Named) -> None:
+        """Remove the object, with what it owns; one that is gone already is no fault.
+
+        Raises:
+            ApiError: it may not be removed, or the server does not answer.
+        """
+        try:
+            self._patiently("delete", what, {"propagationPolicy": "Background"})
+        except ApiError as error:
+            if error.status != http.HTTPStatus.NOT_FOUND:
+                raise
+
+    def _patiently(self, verb: str, what: Named, body: Mapping[str, Any] | None, query: str = "") -> dict[str, Any]:
         deadline, pause = time.monotonic() + self._patience_s, 0.25
         while True:
             try:
-                return self._once(verb, what, body)
+                return self._once(verb, what, body, query)
             except ApiError as error:
                 if (error.status and error.status not in _TRANSIENT) or time.monotonic() + pause > deadline:
                     raise
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE_S)
 
-    def _once(self, verb: str, what: Named, body: bytes | None) -> dict[str, Any]:
-        headers = {"Authorization": f"Bearer {self._token_file.read_text().strip()}", "Accept": "application/json"}
-        url = self._url + what.path
+    def _once(self, verb: str, what: Named, body: Mapping[str, Any] | None, query: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        url = self._url + (what.collection if verb in ("create", "list") else what.path) + query
         if body is not None:
-            headers["Content-Type"] = "application/merge-patch+json"
+            headers["Content-Type"] = "application/merge-patch+json" if verb == "patch" else "application/json"
+        if verb in ("patch", "create"):
             url += f"?fieldManager={FIELD_MANAGER}"
-        request = Request(url, body, headers, method=verb.upper() if body is not None else "GET")  # noqa: S310 - https in a pod
+        content = None if body is None else json.dumps(body).encode()
+        request = Request(url, content, headers, method=_METHODS[verb])  # noqa: S310 - https in a pod
         try:
             with urlopen(request, timeout=20, context=self._tls) as answer:  # noqa: S310 - as above
                 found: dict[str, Any] = json.load(answer)
