@@ -47,3 +47,10 @@ def identity(parts: Mapping[str, str]) -> str:
         missing, unknown = sorted(set(PARTS) - set(parts)), sorted(set(parts) - set(PARTS))
         raise ValueError(f"identity parts must be exactly {PARTS}: missing {missing}, unknown {unknown}")
     return digest_of(dict(parts))
+
+
+def what_changed(before: Mapping[str, str], after: Mapping[str, str]) -> str | None:
+    """Say to a person which parts differ, from what to what; None when none does."""
+    names = [name for name in PARTS if before.get(name) != after.get(name)]
+    lines = [f"  {name}: {before.get(name)} -> {after.get(name)}" for name in names]
+    return "\n".join([f"another training run, because of its {', '.join(names)}:", *lines]) if names else None

@@ -13,7 +13,7 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +25,14 @@ from components.settings import SettingError
 from infra.kubernetes import failure
 from infra.kubernetes.connection import Cluster, connect
 from infra.kubernetes.names import Context
+from training.identity import what_changed
 
 if TYPE_CHECKING:
     from pulumi import Resource
 
 _LOG = logging.getLogger(__name__)
+PART_ANNOTATION = "slipway/identity-"
+"""Before the name of a part of the identity: the annotations of a RayJob."""
 _POLL_S = 2.0
 _KEPT_LINES = 60
 _LONGEST = 500
@@ -160,14 +163,29 @@ def failed_attempts(context: Context, name: str) -> int:
 
     A failed RayJob is never run again by KubeRay, whatever is changed about it: the next attempt has another name.
     """
+    jobs = _jobs(context, f"slipway/run={name}")
+    return attempt_after([(job["metadata"]["name"], job.get("status")) for job in jobs], name)
+
+
+def difference(context: Context, name: str, parts: Mapping[str, str]) -> str | None:
+    """Say what makes the run `name` another one than the latest on the cluster; None when it is there, or the first."""
+    jobs = _jobs(context, "slipway/run,slipway/scheduled!=true")
+    if not jobs or any(job["metadata"]["labels"]["slipway/run"] == name for job in jobs):
+        return None
+    latest = max(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")))
+    annotations = latest["metadata"].get("annotations") or {}
+    return what_changed({part: annotations.get(f"{PART_ANNOTATION}{part}", "") for part in parts}, parts)
+
+
+def _jobs(context: Context, selector: str) -> list[dict[str, Any]]:
+    """Return the RayJobs that a selector finds; none when the cluster cannot be asked."""
     try:
         with _cluster(context) as cluster:
-            path = f"{_JOBS.format(namespace=context.namespace)}?labelSelector=slipway/run={name}"
+            path = f"{_JOBS.format(namespace=context.namespace)}?labelSelector={quote(selector)}"
             answer = cluster.get(path)
     except SettingError:
-        return 0
-    jobs = answer.body.get("items") or [] if answer.ok else []
-    return attempt_after([(job["metadata"]["name"], job.get("status")) for job in jobs], name)
+        return []
+    return list(answer.body.get("items") or []) if answer.ok else []
 
 
 def _cluster(context: Context) -> AbstractContextManager[Cluster]:

@@ -65,6 +65,9 @@ class KubernetesFoundation(ComponentResource):
             # an `up` that was killed has made objects that its state does not know: the next one takes them over;
             # the preflight refuses a namespace or definitions that are somebody else's
             upsert_existing_objects=True,
+            # pods find both by name, and read anew what they must: no moment without them
+            enable_config_map_mutable=True,
+            enable_secret_mutable=True,
             opts=ResourceOptions(parent=self),
         )
         self.runtime = environment(place, there, provider, parent=self)

@@ -59,6 +59,8 @@ def run(context: Context, name: str, spec: RunSpec, ray: RayHandle, opts: Resour
         raise TypeError("the Ray handle of another substrate was given to this one")
     base = training_name(spec.identity)
     job_name = follow.attempt_name(base, follow.failed_attempts(context, base))
+    if reason := follow.difference(context, base, spec.identity_parts):
+        pulumi.log.info(reason, opts.parent)
     document = spec.tracking_url.apply(lambda _: spec_document(context, spec))
     if context.storage is not None:
         document = Output.all(document, context.storage.checkpoints).apply(
@@ -203,7 +205,7 @@ def _git(code: Code, *arguments: str) -> str | None:
 def job_metadata(context: Context, spec: RunSpec, base: str, job_name: str) -> Manifest:
     """Return the RayJob's metadata; the parts of its identity are there to be compared in a preview."""
     awaiting = {"pulumi.com/waitFor": "jsonpath={.status.endTime}"} if spec.wait else {"pulumi.com/skipAwait": "true"}
-    parts = {f"slipway/identity-{part}": value for part, value in spec.identity_parts.items()}
+    parts = {f"{follow.PART_ANNOTATION}{part}": value for part, value in spec.identity_parts.items()}
     return context.metadata(job_name, labels={"slipway/run": base}, annotations={**awaiting, **parts})
 
 

@@ -12,7 +12,7 @@ from components.data_version import data_version
 from components.seam import Place
 from components.settings import SettingError
 from components.training_run import DataSettings, TrainingSettings, identity_parts
-from training.identity import PARTS, code_digest, identity
+from training.identity import PARTS, code_digest, identity, what_changed
 
 
 @pytest.fixture
@@ -128,3 +128,12 @@ def test_an_identity_needs_exactly_its_parts() -> None:
     identity(whole)
     with pytest.raises(ValueError, match="missing \\['seed'\\]"):
         identity({part: value for part, value in whole.items() if part != "seed"})
+
+
+def test_what_changed_is_said_part_by_part() -> None:
+    before = dict.fromkeys(PARTS, "same")
+    said = what_changed(before, {**before, "parameters": "rounds=60", "seed": "8"})
+    assert said == (
+        "another training run, because of its parameters, seed:\n  parameters: same -> rounds=60\n  seed: same -> 8"
+    )
+    assert what_changed(before, dict(before)) is None, "the control: nothing changed"

@@ -10,7 +10,15 @@ import pytest
 
 from components.seam import Place
 from infra.kubernetes.connection import Answer, Cluster
-from infra.kubernetes.follow import Follower, ServiceFollower, attempt_after, attempt_name, failed_attempts
+from infra.kubernetes.follow import (
+    PART_ANNOTATION,
+    Follower,
+    ServiceFollower,
+    attempt_after,
+    attempt_name,
+    difference,
+    failed_attempts,
+)
 from infra.kubernetes.names import Context
 from infra.kubernetes.settings import KubernetesConfig
 
@@ -159,3 +167,24 @@ def test_a_failed_run_is_tried_again_under_another_name_and_no_other_is(
 ) -> None:
     assert attempt_after(jobs, RUN) == attempt
     assert attempt_name(RUN, attempt) == (RUN if attempt == 0 else f"{RUN}-{attempt}")
+
+
+def ray_job(run: str, made: str, **parts: str) -> dict[str, Any]:
+    annotations = {f"{PART_ANNOTATION}{part}": value for part, value in parts.items()}
+    return {"metadata": {"labels": {"slipway/run": run}, "creationTimestamp": made, "annotations": annotations}}
+
+
+def test_what_makes_a_run_another_one_is_told_against_the_latest_on_the_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    jobs = [ray_job("b", "2026-01-02", seed="2"), ray_job("a", "2026-01-01", seed="1")]
+    monkeypatch.setattr("infra.kubernetes.follow._jobs", lambda _context, _selector: jobs)
+    said = difference(CONTEXT, "c", {"seed": "3"})
+    assert said is not None
+    assert "seed: 2 -> 3" in said
+    assert difference(CONTEXT, "a", {"seed": "1"}) is None, "a run that is there is made by nobody"
+
+
+def test_a_first_run_is_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("infra.kubernetes.follow._jobs", lambda _context, _selector: [])
+    assert difference(CONTEXT, "a", {"seed": "1"}) is None

@@ -24,7 +24,7 @@ from infra.local.provider.ray_client import Ray
 from infra.local.provider.resource_type import ResourceType
 from infra.local.provider.rules import Rule
 from infra.local.provider.values import UNKNOWN, Properties, has_unknown
-from training.identity import digest_of
+from training.identity import digest_of, what_changed
 
 _RESULTS = ("run_id", "model_version", "verdict", "metrics", "reasons", "candidate")
 _SHORT = 16
@@ -79,11 +79,7 @@ class RayJobType(ResourceType):
     def reason(self, old: Properties, new: Properties) -> str | None:
         """Name the parts of the identity that changed, from what to what."""
         before, after = old.get("identity_parts") or {}, new.get("identity_parts") or {}
-        if has_unknown(after):
-            return None
-        names = [name for name in sorted(before.keys() | after.keys()) if before.get(name) != after.get(name)]
-        changes = [f"  {name}: {before.get(name)} -> {after.get(name)}" for name in names]
-        return "\n".join([f"another training run, because of its {', '.join(names)}:", *changes]) if names else None
+        return None if has_unknown(after) else changed(before, after)
 
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """A run that will be made, awaited or gated again has results that are not known."""
