@@ -79,7 +79,7 @@ class RayJobType(ResourceType):
     def reason(self, old: Properties, new: Properties) -> str | None:
         """Name the parts of the identity that changed, from what to what."""
         before, after = old.get("identity_parts") or {}, new.get("identity_parts") or {}
-        return None if has_unknown(after) else changed(before, after)
+        return None if has_unknown(after) else what_changed(before, after)
 
     def preview(self, old: Properties | None, new: Properties) -> Properties:
         """A run that will be made, awaited or gated again has results that are not known."""
