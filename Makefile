@@ -10,7 +10,7 @@ NODE := .venv/bin/python -m tests.cluster.node
 TIMED := phase() { printf '\n== %s\n' "$$1"; s=$$(date +%s); shift; "$$@" || exit $$?; printf '== %s s\n' $$(($$(date +%s) - s)); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status down preview check test test-cluster test-chaos bench image lock fmt
+.PHONY: help setup up status down preview check test test-cluster test-chaos bench bench-cluster image lock fmt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,7 +57,7 @@ test-cluster: ## the tests on a real Kubernetes node, or on SLIPWAY_TEST_KUBECON
 	@./pulumiw setup --dev
 	$(PYTEST) -q tests/cluster
 
-test-chaos: ## the tests that kill, fill and cut (a part of `make test`)
+test-chaos: ## the tests that kill, fill and cut; those on a cluster (tests/chaos) run only here
 	@./pulumiw setup --dev
 	$(PYTEST) -q -m chaos tests
 
@@ -65,6 +65,10 @@ bench: ## the figures of the README
 	@if ! [ -f benchmarks/__main__.py ]; then echo "bench: there is no benchmarks/__main__.py yet" >&2; exit 2; fi
 	@./pulumiw setup --dev
 	.venv/bin/python -m benchmarks
+
+bench-cluster: ## 100 environments on one API server with 500 nodes, on the tests' own node: eight minutes
+	@./pulumiw setup --dev
+	.venv/bin/python -m benchmarks.cluster
 
 image: ## the image of Kubernetes environments as an archive, without a container engine (IMAGE=FILE)
 	@./pulumiw setup
