@@ -21,6 +21,8 @@ _DEADLINES = {
     ),
 }
 _FOREIGN_IMAGE = re.compile(r"No module named '?(training|serving|infra)\b")
+_REFUSED = re.compile(r"\brefused {3}(\S.*)")
+"""The job's own line, as `training.console.say` writes it: it says what is to be changed, and nothing else matters."""
 
 
 def pod_trouble(pod: Mapping[str, Any]) -> str | None:
@@ -113,6 +115,9 @@ def explain(name: str, status: Mapping[str, Any], seen: Sequence[str] = (), line
             f"the training run {name} failed: the image slipway:substrate.image does not hold this project's code "
             f"({_last_line(text)}). Build it with the Dockerfile, push it, and set its digest."
         )
+    refused = _REFUSED.search(text)
+    if refused:
+        return f"the training run {name} was refused: {refused.group(1).strip()}"
     if status.get("jobStatus") == "STOPPED":
         return f"the training run {name} was stopped by a person or a program. Run `up` again to start it anew."
     cause = f" {seen[-1]}" if seen else ""

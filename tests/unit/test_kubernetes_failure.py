@@ -139,3 +139,10 @@ def test_a_run_is_over_only_when_kuberay_does_nothing_more(
     bad: bool,  # noqa: FBT001
 ) -> None:
     assert (succeeded(status), failed(status)) == (good, bad)
+
+
+def test_what_the_job_itself_refuses_is_told_in_its_own_words_alone() -> None:
+    refusal = "image registry.example/slipway@sha256:0 holds code a1, the stack wants b2; build with `docker build .`"
+    status = {"jobDeploymentStatus": "Failed", "reason": "AppFailed", "message": f"logs: x\nrefused   {refusal}\n"}
+    assert explain("training-1", status) == f"the training run training-1 was refused: {refusal}"
+    assert "(AppFailed)" in explain("training-1", {**status, "message": "a connection was refused"})
