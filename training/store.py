@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from training.console import Refused
+
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "MLFLOW_S3_ENDPOINT_URL")
 """The first that is set; MLflow's own is the only one that MLflow reads."""
 
@@ -35,6 +37,28 @@ def open_store(where: str) -> tuple[Any, str]:
 def outlives_this_machine(where: str) -> bool:
     """Tell whether it is a URI: a bare folder is this machine's own, a URI is there for the next pod as well."""
     return "://" in where
+
+
+def prove(where: str, name: str) -> None:
+    """Write a file to the folder `name` of a store and remove it: what would fail after hours fails at once.
+
+    Raises:
+        Refused: the store does not answer, refuses, or has no room.
+    """
+    system, path = open_store(where)
+    probe = f"{path}/{name}/probe"
+    try:
+        system.create_dir(f"{path}/{name}", recursive=True)
+        with system.open_output_stream(probe) as stream:
+            stream.write(b"room")
+        system.delete_file(probe)
+    except OSError as error:
+        endpoint = next((f" at {os.environ[key]}" for key in _ENDPOINTS if os.environ.get(key)), "")
+        raise Refused(
+            f"checkpoints cannot be kept in {where}{endpoint if where.startswith('s3:') else ''}: {error}. Nothing was "
+            "trained. Check that the store of slipway:artifacts answers, lets this run write and has room, then run "
+            "`up` again"
+        ) from error
 
 
 def remove(where: str, name: str) -> None:

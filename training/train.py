@@ -18,7 +18,7 @@ from training import boosting
 from training.console import Refused, names, say
 from training.contracts import Trained, TrainingData, TrainSettings
 from training.identity import digest_of
-from training.store import open_store, outlives_this_machine
+from training.store import open_store, outlives_this_machine, prove
 from training.tabular import Task
 
 OBJECTIVES: dict[Task, tuple[str, ...]] = {
@@ -60,10 +60,13 @@ def train(data: TrainingData, settings: TrainSettings) -> Trained:
     """Train gradient-boosted trees.
 
     Raises:
-        Refused: a parameter that the job sets itself, or an objective that does not fit the task.
+        Refused: a parameter that the job sets itself, an objective that does not fit the task, or a store that takes
+            no checkpoints.
     """
     params = parameters(data, settings)
     durable = outlives_this_machine(settings.storage)
+    if durable:
+        prove(settings.storage, settings.name)
     for name, value in (_RAY_TRAIN | (_RAY_TRAIN_DURABLE if durable else {})).items():
         os.environ.setdefault(name, value)
     from ray.train import FailureConfig, RunConfig, ScalingConfig  # noqa: PLC0415  reads the variables above

@@ -1,6 +1,6 @@
 """An environment on the tests' own node that may be broken, and the lines that tell what was lost and how long it took.
 
-Each module has an environment of its own. Nothing here asserts about time: `tell` prints it.
+One environment for all tests, which take it as they find it. Nothing here asserts about time: `tell` prints it.
 """
 
 from __future__ import annotations
@@ -47,16 +47,16 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     return say
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def store(cluster: Cluster) -> Iterator[Store]:
-    """The object store of the module's environment."""
+    """The object store of the environment."""
     if cluster.place is None:
         pytest.skip("only the tests' own node may be broken")
     with faults.object_store() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def project(
     cluster: Cluster,
     store: Store,
@@ -75,7 +75,7 @@ def project(
     made.pulumi("destroy").must_succeed()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def environment(project: ClusterProject) -> ClusterProject:
     """The environment, up and serving."""
     project.up().must_succeed()

@@ -36,4 +36,4 @@ def history(project: ClusterProject) -> tuple[list[str], list[str]]:
     experiment = ask(project, "experiments/get-by-name?experiment_name=slipway/default")["experiment"]["experiment_id"]
     runs = ask(project, "runs/search", {"experiment_ids": [experiment], "order_by": ["start_time ASC"]})["runs"]
     versions = ask(project, "model-versions/search?filter=name%3D%27default%27").get("model_versions", [])
-    return [run["info"]["status"] for run in runs], sorted(one["version"] for one in versions)
+    return [run["info"]["status"] for run in runs], sorted((one["version"] for one in versions), key=int)

@@ -41,8 +41,8 @@ class Load:
         response = connection.getresponse()
         return response.status, response.headers.get("X-Slipway-Model-Version"), response.read()
 
-    def ask(self) -> None:
-        """Ask for ever; a failed connection is made anew."""
+    def ask(self, *, anew: bool) -> None:
+        """Ask for ever, over one connection or one a request; a failed connection is made anew."""
         connection = self.connection()
         while True:
             try:
@@ -53,6 +53,8 @@ class Load:
                 connection = self.connection()
                 time.sleep(0.1)
                 continue
+            if anew:  # what stands goes on when a Service leads nowhere any more: only who comes anew sees that
+                connection.close()
             fine = status == http.HTTPStatus.OK
             self._count(self._answered if fine else self._failed, str(version) if fine else str(status))
             time.sleep(0.01 if fine else 0.1)
@@ -73,8 +75,8 @@ class Load:
 def main() -> None:
     """Load until told to stop."""
     load = Load(sys.argv[1], sys.stdin.readline().strip())
-    for _ in range(int(sys.argv[2])):
-        threading.Thread(target=load.ask, daemon=True).start()
+    for number in range(int(sys.argv[2])):
+        threading.Thread(target=load.ask, kwargs={"anew": number % 2 == 1}, daemon=True).start()
     over = threading.Event()
 
     def listen() -> None:
