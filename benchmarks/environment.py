@@ -23,13 +23,16 @@ from pathlib import Path
 import psutil
 
 from benchmarks.critical_path import measure_starts
-from tests.stacks.project import Answer, Project, checkout
+from serving.registry import Registry
+from tests.stacks.asking import version_that_answers
+from tests.stacks.project import Answer, Project, call, checkout, wait_until
 
 MARKS = {
     "first prediction": 30.0,
     "no-op up": 6.0,
     "preview": 4.0,
     "retrain with release": 20.0,
+    "champion moved in the registry, until it answers": 5.0,
     "destroy": 15.0,
     "memory at rest (MB)": 2000.0,
 }
@@ -72,8 +75,36 @@ def one_round(project: Project, watch: Stopwatch, number: int) -> None:
     project.configure(training={"rounds": 60 + number})
     with watch.time("retrain with release"):
         project.up().must_succeed()
+    watch.taken["champion moved in the registry, until it answers"].append(followed(project))
     with watch.time("destroy"):
         project.pulumi("destroy").must_succeed()
+
+
+def followed(project: Project) -> float:
+    """Return how long it takes until a version that a person makes champion answers.
+
+    The version is new, so that it has to be loaded: the first one, registered once more.
+    """
+    outputs = project.outputs()
+    tracking, url, name = outputs["tracking"]["uri"], outputs["serving"]["url"], outputs["serving"]["model_name"]
+    models = f"{tracking}/api/2.0/mlflow"
+    first = call(f"{models}/model-versions/get?name={name}&version=1")["model_version"]
+    source = first["source"]
+    registered = {
+        "name": name,
+        "source": source,
+        "run_id": first["run_id"],
+        "model_id": source.removeprefix("models:/"),
+    }
+    version = str(call(f"{models}/model-versions/create", registered)["model_version"]["version"])
+    example = Registry(tracking).read(Registry(tracking).artifact_root(name, version), "serving_input_example.json")
+    if example is None:
+        raise RuntimeError(f"version {version} of model {name} is stored without an example")
+    payload = json.loads(example)
+    begin = time.monotonic()
+    call(f"{models}/registered-models/alias", {"name": name, "alias": "champion", "version": version})
+    wait_until(lambda: version_that_answers(url, payload) == version, f"version {version} answers")
+    return time.monotonic() - begin
 
 
 def up_with_phases(project: Project, events: Path) -> dict[str, tuple[float, float]]:

@@ -36,6 +36,10 @@ class Layout:
     def ray_token(self) -> Path:
         return self.state / "secrets" / "ray-token"
 
+    def temporary(self, role: str) -> Path:
+        """The folder for a process's temporary files, sockets among them: nothing in it outlives the process."""
+        return self.sockets / f"tmp-{role}"
+
     @property
     def sockets(self) -> Path:
         """A folder for sockets, short on purpose.

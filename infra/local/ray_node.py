@@ -55,12 +55,17 @@ def ray_command(python: str, layout: Layout, ports: PortBlock, dashboard_port: i
     ]
 
 
+def ray_leftovers(layout: Layout) -> list[str]:
+    """Return what a head leaves behind, and the next one must not find."""
+    return [str(path) for path in (layout.sockets / "ray", layout.sockets / "ha", layout.temporary("ray"))]
+
+
 def ray_environment(layout: Layout, ports: PortBlock) -> dict[str, str]:
     """Return the environment of the head, which every worker inherits."""
     haproxy = layout.sockets / "ha"
     return {
-        # Ray's fork server leaves a folder and a socket behind: they go with this folder
-        "TMPDIR": str(layout.sockets),
+        # a head that is killed leaves folders and sockets of its fork servers behind: they go with this folder
+        "TMPDIR": str(layout.temporary("ray")),
         "RAY_AUTH_MODE": "token",
         "RAY_AUTH_TOKEN_PATH": str(layout.ray_token),
         # without it Ray replaces 127.0.0.1 by the machine's own address and listens on all interfaces

@@ -27,7 +27,7 @@ from components.seam import (
 )
 from infra.local.layout import Layout
 from infra.local.ports import PortBlock
-from infra.local.ray_node import HOST, http_options, prestart_body, ray_command, ray_environment
+from infra.local.ray_node import HOST, http_options, prestart_body, ray_command, ray_environment, ray_leftovers
 from infra.local.resources import DataFolder, Process, RayJob, ServeApplication
 
 _START_TIMEOUT_S = 180
@@ -83,7 +83,7 @@ class ProcessRuntime:
             name=spec.role,
             command=[self._python, "-m", spec.module, *(_filled(text, fill) for text in spec.arguments)],
             environment={
-                "TMPDIR": str(self._layout.sockets),
+                "TMPDIR": str(self._layout.temporary(spec.role)),
                 **{key: _fill(value, fill) for key, value in spec.environment.items()},
             },
             working_directory=str(folder),
@@ -95,7 +95,7 @@ class ProcessRuntime:
             start_timeout_s=_START_TIMEOUT_S,
             stop_timeout_s=_STOP_TIMEOUT_S,
             after_ready=[],
-            clean=[],
+            clean=[str(self._layout.temporary(spec.role))],
             opts=ResourceOptions.merge(opts, ResourceOptions(depends_on=[state])),
         )
         return ServiceHandle(url=process.name.apply(lambda _: url), resource=process)
@@ -132,7 +132,7 @@ class ProcessRuntime:
                     "token_file": token_file,
                 }
             ],
-            clean=[str(layout.sockets / "ray"), str(layout.sockets / "ha")],
+            clean=ray_leftovers(layout),
             opts=self._child(opts),
         )
         return RayHandle(

@@ -24,7 +24,7 @@ from infra.local.layout import Layout
 from infra.local.ports import block_at
 from infra.local.provider.procfs import command_of
 from infra.local.provider.values import Properties
-from infra.local.ray_node import prestart_body, ray_command, ray_environment
+from infra.local.ray_node import prestart_body, ray_command, ray_environment, ray_leftovers
 from tests.stacks.provider_bench import Bench, bench, eventually, members, run
 from training.identity import code_digest, digest_of
 
@@ -92,7 +92,7 @@ class Story:
                     "token_file": token,
                 }
             ],
-            "clean": [str(self.layout.sockets / "ray"), str(self.layout.sockets / "ha")],
+            "clean": ray_leftovers(self.layout),
         }
 
     def code(self, package: str) -> Properties:

@@ -49,6 +49,7 @@ async def start(
     refuse_taken_ports(record.name, ports)
     try:
         remove_paths(record.clean)
+        _make_temporary(own)
         log = _fresh_log(Path(record.log_file))
         records.save(record)
     except OSError as error:
@@ -158,6 +159,12 @@ def remove_paths(paths: list[str]) -> None:
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
+
+
+def _make_temporary(own: Mapping[str, str]) -> None:
+    """Make the folder that a process is told to put temporary files in: without it Python quietly uses everybody's."""
+    if "TMPDIR" in own:
+        Path(own["TMPDIR"]).mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _spawn(records: Records, name: str, lock: int, log: int, environ: Mapping[str, str], folder: str) -> int:
