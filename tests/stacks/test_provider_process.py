@@ -209,6 +209,26 @@ def test_temporary_files_are_removed_before_the_start_and_after_the_stop(tmp_pat
     run(scenario)
 
 
+def test_the_folder_for_temporary_files_is_made_anew_for_each_start(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with bench(tmp_path) as it:
+            folder = tmp_path / "mine" / "tmp"
+            left = folder / "of-a-killed-one"
+            inputs = service(tmp_path, PORT, environment={"TMPDIR": str(folder)}, clean=[str(folder)])
+            made = await it.create("Process", inputs)
+            assert folder.stat().st_mode & 0o777 == 0o700
+            left.touch()
+            os.kill(made["pid"], signal.SIGKILL)
+            await eventually(lambda: not alive(made["pid"]), "it is dead")
+            healed = await it.create("Process", inputs)
+            assert folder.is_dir()
+            assert not left.exists()
+            await it.delete("Process", healed)
+            assert not folder.exists()
+
+    run(scenario)
+
+
 def test_ctrl_c_returns_at_once_and_the_next_up_takes_over_the_same_process(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as it:
