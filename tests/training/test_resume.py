@@ -235,6 +235,7 @@ def made_undisturbed(
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
 def test_a_killed_run_goes_on_from_its_checkpoints_to_the_model_that_the_driver_alone_makes(
     pausing: Workshop, s3: str
 ) -> None:
@@ -256,6 +257,7 @@ def test_a_killed_run_goes_on_from_its_checkpoints_to_the_model_that_the_driver_
 
 
 @pytest.mark.slow
+@pytest.mark.chaos
 @pytest.mark.timeout(1300)
 def test_two_workers_that_were_killed_with_their_job_and_then_one_alone_make_the_model_of_an_undisturbed_run(
     pausing: Workshop, tmp_path: Path
