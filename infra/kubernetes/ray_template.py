@@ -24,7 +24,7 @@ from components.settings import SettingError
 from infra.kubernetes import pods
 from infra.kubernetes.names import RAY_TOKEN_SECRET, SERVING_PORT, Context
 from infra.kubernetes.pods import Manifest
-from infra.kubernetes.resources import RayCluster
+from infra.kubernetes.resources import OURS, RayCluster
 
 WORKER = "slipway_worker"
 """A resource that every worker has and no head: what asks for a little of it never runs on the head."""
@@ -82,7 +82,9 @@ def provide(context: Context, name: str, spec: RaySpec, opts: ResourceOptions) -
         groups = shared_groups(spec.gpu_pools)
         resource = RayCluster(
             f"{name}-cluster",
-            metadata=context.metadata(SHARED_CLUSTER, annotations={"pulumi.com/waitFor": "condition=HeadPodReady"}),
+            metadata=context.metadata(
+                SHARED_CLUSTER, annotations={**OURS, "pulumi.com/waitFor": "condition=HeadPodReady"}
+            ),
             spec=cluster_spec(context, version, workload, groups, spec.environment),
             timeout_s=_START_TIMEOUT_S,
             opts=context.child(opts),

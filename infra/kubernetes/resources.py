@@ -13,6 +13,11 @@ from pulumi import CustomResource, CustomTimeouts, Input, Output, ResourceOption
 _RAY = "ray.io/v1"
 _GATEWAY = "gateway.networking.k8s.io/v1"
 
+OURS = {"pulumi.com/patchForce": "true"}
+"""Annotation of KubeRay's resources.  To add its finalizer the operator writes a resource back whole, with defaults in
+lists that server-side apply knows only as wholes (`workerGroupSpecs`); it then counts as their owner, and every later
+edit would be a conflict.  It decides nothing in a spec: the program does."""
+
 
 class _Custom(CustomResource):
     version_: ClassVar[str] = _RAY

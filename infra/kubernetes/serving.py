@@ -28,7 +28,7 @@ from infra.kubernetes.names import (
 )
 from infra.kubernetes.pods import Manifest
 from infra.kubernetes.ray_template import WORKER, Group, RayTemplate, Workload, cluster_spec
-from infra.kubernetes.resources import HTTPRoute, RayService
+from infra.kubernetes.resources import OURS, HTTPRoute, RayService
 
 APPLICATION = "slipway"
 REPLICA_CPUS = 0.5
@@ -56,7 +56,7 @@ def serve(context: Context, name: str, spec: AppSpec, ray: RayHandle, opts: Reso
     )
     service = RayService(
         f"{name}-service",
-        metadata=context.metadata(SERVING_SERVICE, annotations={"pulumi.com/waitFor": "condition=Ready"}),
+        metadata=context.metadata(SERVING_SERVICE, annotations={**OURS, "pulumi.com/waitFor": "condition=Ready"}),
         spec=service_spec(context, spec, ray, config),
         timeout_s=_START_TIMEOUT_S,
         opts=context.child(opts, depends_on=[ray.resource]),

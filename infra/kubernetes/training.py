@@ -42,7 +42,7 @@ from infra.kubernetes.ray_template import (
     entrypoint_resources,
     pool_for,
 )
-from infra.kubernetes.resources import RayJob
+from infra.kubernetes.resources import OURS, RayJob
 
 _START_S = 1800
 """How long a cluster may take to start: nodes with GPUs come from zero in minutes, when there are any."""
@@ -206,7 +206,7 @@ def job_metadata(context: Context, spec: RunSpec, base: str, job_name: str) -> M
     """Return the RayJob's metadata; the parts of its identity are there to be compared in a preview."""
     awaiting = {"pulumi.com/waitFor": "jsonpath={.status.endTime}"} if spec.wait else {"pulumi.com/skipAwait": "true"}
     parts = {f"{follow.PART_ANNOTATION}{part}": value for part, value in spec.identity_parts.items()}
-    return context.metadata(job_name, labels={"slipway/run": base}, annotations={**awaiting, **parts})
+    return context.metadata(job_name, labels={"slipway/run": base}, annotations={**OURS, **awaiting, **parts})
 
 
 def job_spec(context: Context, spec: RunSpec, ray: RayTemplate, base: str, text: Output[str]) -> Manifest:

@@ -205,3 +205,12 @@ def test_a_lock_without_ray_is_refused(tmp_path: Any) -> None:
         ray_version(lock)
     lock.write_text('ray[serve]==2.60.0 ; sys_platform == "linux"\n')
     assert ray_version(lock) == "2.60.0"
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_what_the_operator_wrote_back_does_not_stop_a_later_edit(shared: bool) -> None:  # noqa: FBT001
+    engine = declare(run_changes={}, app_changes={}, shared=shared)
+    found = of_kuberay(engine)
+    assert len(found) == 2 + shared
+    for kind, manifest in found:
+        assert manifest["metadata"]["annotations"]["pulumi.com/patchForce"] == "true", kind
