@@ -114,20 +114,14 @@ def _verdict(
     context: Context, name: str, spec: RunSpec, base: str, finished: Output[bool], opts: ResourceOptions
 ) -> Output[Mapping[str, Any] | None]:
     gate = judged_by(spec)
+    text = json.dumps(gate, sort_keys=True)
     volumes, mounts = _spec_volume(base)
     what = results.Collector(
         account="verdict",
         # a run that failed has no verdict: its failure is an error here, before the Job is made
         job_name=finished.apply(lambda _: verdict_name(spec.identity, gate)),
         result_name=training_result_name(spec.identity, gate),
-        arguments=[
-            "-m",
-            "infra.kubernetes.incluster.verdict",
-            "--spec",
-            SPEC_FILE,
-            "--gate",
-            json.dumps(gate, sort_keys=True),
-        ],
+        arguments=["-m", "infra.kubernetes.incluster.verdict", "--spec", SPEC_FILE, "--gate", text],
         environment=pods.tracking_client_env(context),
         volumes=volumes,
         mounts=mounts,
