@@ -6,6 +6,7 @@ installed from its small definitions and narrow rights, and must still make a cl
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ def _made(cluster: Cluster, level: str) -> Iterator[str]:
     apply(cluster, namespace_manifest(name, level=level, why=WHY))
     cluster.kubectl("wait", "--for=create", "serviceaccount/default", "-n", name, WAIT)  # admission looks it up
     yield name
-    cluster.kubectl("delete", "namespace", name, WAIT)
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def apply(cluster: Cluster, *objects: Manifest, dry: bool = False) -> str:
@@ -79,10 +80,14 @@ def plugin_args(home: str) -> DevicePluginArgs:
 
 def autoscaler_deployment(home: str) -> dict[str, Any]:
     """The Deployment with the one value that is an Output in a program."""
-    made = cluster_autoscaler.deployment(autoscaler_args(home))
-    command = made["spec"]["template"]["spec"]["containers"][0]["command"]
-    command[3] = "--node-group-auto-discovery=asg:tag=owned"
-    return made
+
+    async def rendered() -> dict[str, Any]:
+        made = cluster_autoscaler.deployment(autoscaler_args(home))
+        command = made["spec"]["template"]["spec"]["containers"][0]["command"]
+        command[3] = await command[3].future()
+        return made
+
+    return asyncio.run(rendered())
 
 
 def test_the_environment_s_namespace_is_valid(cluster: Cluster, home: str) -> None:
@@ -171,7 +176,7 @@ def operator(cluster: Cluster, home: str) -> Iterator[KubeRayArgs]:
     """KubeRay as the component installs it, in a namespace of its own, watching `home`."""
     if "rayclusters.ray.io" in cluster.kubectl("get", "crd", "-o", "name"):
         raise UnavailableError("the cluster has KubeRay's definitions: removing them would remove what is there")
-    args = kuberay_args("blocks-operator", watch=[home], image=cluster.image("operator"))
+    args = kuberay_args(f"blocks-{uuid.uuid4().hex[:8]}", watch=[home], image=cluster.image("operator"))
     definitions = [one for _, one in crds.load(args.manifests)]
     rest = [*(one for _, one in kuberay.manifests(args)), kuberay.deployment(args)]
     try:
@@ -182,10 +187,9 @@ def operator(cluster: Cluster, home: str) -> Iterator[KubeRayArgs]:
         cluster.kubectl("rollout", "status", f"deployment/{kuberay.NAME}", "-n", args.namespace, WAIT)
         yield args
     finally:
-        for one in reversed([*definitions, *rest]):
-            inside = ["-n", one["metadata"]["namespace"]] if "namespace" in one["metadata"] else []
-            cluster.kubectl("delete", one["kind"], one["metadata"]["name"], *inside, "--ignore-not-found", WAIT)
-        cluster.kubectl("delete", "namespace", args.namespace, "--ignore-not-found", WAIT)
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [*definitions, *rest]})
+        cluster.kubectl("delete", "--ignore-not-found", "-f", "-", WAIT, stdin=listed)
+        cluster.kubectl("delete", "namespace", args.namespace, "--ignore-not-found", "--wait=false")
 
 
 def ray_cluster(home: str, image: str, **pod: Any) -> dict[str, Any]:
