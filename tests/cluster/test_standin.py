@@ -69,26 +69,45 @@ class Stack:
         }
 
 
-@pytest.fixture
-def stack(cluster: Cluster, tmp_path: Path) -> Iterator[Stack]:
-    """An empty stack; whatever is left of it goes with its namespace."""
+def made(cluster: Cluster, folder: Path) -> Iterator[Stack]:
+    """Yield an empty stack in `folder`; whatever is left of it goes with its namespace."""
     if not built_engine().exists():
         pytest.skip("the engine is not installed: ./pulumiw setup")
     namespace = f"standin-{uuid.uuid4().hex[:8]}"
-    (tmp_path / "state").mkdir()
-    (tmp_path / "Pulumi.yaml").write_text(PROJECT.format(ROOT / ".venv"))
-    (tmp_path / "Pulumi.dev.yaml").write_text(STACK)
-    shutil.copy(ROOT / "tests/cluster/standin_program.py", tmp_path / "__main__.py")
+    (folder / "state").mkdir()
+    (folder / "Pulumi.yaml").write_text(PROJECT.format(ROOT / ".venv"))
+    (folder / "Pulumi.dev.yaml").write_text(STACK)
+    shutil.copy(ROOT / "tests/cluster/standin_program.py", folder / "__main__.py")
     given = {
         "namespace": namespace,
         "image": cluster.image("toolbox"),
         "kubeconfig": str(cluster.kubeconfig),
         "context": cluster.context,
     }
-    made = Stack(cluster, tmp_path, namespace, given)
-    made.pulumi("stack", "init", "dev")
-    yield made
-    cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--timeout=120s")
+    stack = Stack(cluster, folder, namespace, given)
+    stack.pulumi("stack", "init", "dev")
+    yield stack
+    cluster.kubectl("delete", "namespace", namespace, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture
+def stack(cluster: Cluster, tmp_path: Path) -> Iterator[Stack]:
+    yield from made(cluster, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def shared(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    for stack in made(cluster, tmp_path_factory.mktemp("shared")):
+        stack.up(deployment=False)
+        yield stack
+
+
+@pytest.fixture
+def small(shared: Stack) -> Iterator[Stack]:
+    """The stack without its Deployment; each test leaves it such that the next `up` repairs whatever it did."""
+    switches = dict(shared.switches)
+    yield shared
+    shared.switches = switches
 
 
 def test_objects_are_made_kept_changed_replaced_and_gone(stack: Stack) -> None:
@@ -96,8 +115,9 @@ def test_objects_are_made_kept_changed_replaced_and_gone(stack: Stack) -> None:
     assert "stand-in for the Kubernetes plugin" in previewed, "the output names the plugin that answered"
     stack.up()
     assert stack.objects("deployment", "app")["status"]["availableReplicas"] == 1
-    assert "result" not in stack.outputs() or stack.outputs()["result"] is None
-    assert stack.outputs()["secret"] == "[secret]"
+    first = stack.outputs()
+    assert first.get("result") is None
+    assert first["secret"] == "[secret]"
     assert "hunter2" not in stack.pulumi("stack", "export")
 
     fill = json.dumps({"data": {"verdict": "passed"}})
@@ -106,75 +126,73 @@ def test_objects_are_made_kept_changed_replaced_and_gone(stack: Stack) -> None:
     assert "unchanged" in again
     for changed in (" updated", " replaced", " created", " deleted"):
         assert changed not in again
-    assert stack.outputs()["result"] == {"verdict": "passed"}
-    before, names = stack.objects("configmap", "named"), stack.outputs()["automatic"]
+    filled, before = stack.outputs(), stack.objects("configmap", "named")
+    assert filled["result"] == {"verdict": "passed"}
 
     said = stack.up(value="2", replicas=2)
     assert "2 replaced" in said
     assert "1 updated" in said
     assert stack.objects("deployment", "app")["status"]["availableReplicas"] == 2
     assert stack.objects("configmap", "named")["metadata"]["uid"] != before["metadata"]["uid"]
-    assert stack.outputs()["automatic"] != names, "the new object was made before the old one went"
-    assert stack.outputs()["result"] == {"verdict": "passed"}, "a job's result is left alone"
+    last = stack.outputs()
+    assert last["automatic"] != filled["automatic"], "the new object was made before the old one went"
+    assert last["result"] == {"verdict": "passed"}, "a job's result is left alone"
 
     stack.pulumi("destroy", "--yes", "--skip-preview")
     with pytest.raises(Exception, match="not found"):
         stack.cluster.kubectl("get", "namespace", stack.namespace)
 
 
-def test_a_failed_job_tells_its_reason_and_another_one_repairs_the_state(stack: Stack) -> None:
-    said = stack.up(succeeds=False, deployment=False, script="echo boom >&2; exit 3")
-    assert "[BackoffLimitExceeded]" in said
-    assert "completed with exit code 3" in said
-    assert f"kubectl logs --namespace {stack.namespace} job/job" in said
-    stack.up(job="job-2", script="true")
-    assert [job["metadata"]["name"] for job in stack.objects("jobs")["items"]] == ["job-2"]
-    assert "unchanged" in stack.up()
-
-
-def test_a_deployment_that_cannot_start_tells_why_and_is_kept(stack: Stack) -> None:
-    said = stack.up(
-        succeeds=False, app_image=f"localhost:1/none@sha256:{'0' * 64}", job="j", patience="20s", script="true"
-    )
-    assert "timed out waiting to be Ready" in said
-    assert "ErrImagePull" in said or "ImagePullBackOff" in said
-    kept = json.loads(stack.pulumi("stack", "export"))["deployment"]["resources"]
-    assert any(resource.get("initErrors") for resource in kept if resource["type"].endswith(":Deployment"))
-
-
-def test_drift_is_seen_and_a_conflict_names_manager_and_field(stack: Stack) -> None:
-    stack.up()
-    scale = json.dumps({"spec": {"replicas": 0}})
-    stack.cluster.kubectl(
-        "patch", "deployment", "app", "-n", stack.namespace, "--field-manager=alien", MERGE, "-p", scale
-    )
-    assert "replicas: 1 => 0" in stack.pulumi("refresh", "--yes", "--skip-preview", "--diff")
-    said = stack.up(succeeds=False)
-    assert 'conflict with "alien"' in said
-    assert ".spec.replicas" in said
-
-
-def test_the_api_server_s_objections_appear_in_the_preview(stack: Stack) -> None:
-    stack.up(deployment=False)
-    said = stack.pulumi("preview", succeeds=False, deployment=True, container={"bogus": 1})
+def test_the_api_server_s_objections_appear_in_the_preview(small: Stack) -> None:
+    said = small.pulumi("preview", succeeds=False, deployment=True, container={"bogus": 1})
     assert 'unknown field "spec.template.spec.containers[0].bogus"' in said
 
 
-def test_an_object_that_exists_is_not_taken_over(stack: Stack) -> None:
-    stack.up(deployment=False)
-    stack.pulumi("state", "delete", "--yes", "urn:pulumi:dev::standin::kubernetes:core/v1:ConfigMap::named")
-    assert 'configmaps "named" already exists' in stack.up(succeeds=False)
+def test_an_object_that_exists_is_not_taken_over(small: Stack) -> None:
+    small.pulumi("state", "delete", "--yes", "urn:pulumi:dev::standin::kubernetes:core/v1:ConfigMap::named")
+    assert 'configmaps "named" already exists' in small.up(succeeds=False)
+    small.cluster.kubectl("delete", "configmap", "named", "-n", small.namespace)
+    small.up()
 
 
-def test_what_was_deleted_by_hand_is_made_again(stack: Stack) -> None:
-    stack.up(deployment=False)
-    stack.cluster.kubectl("delete", "configmap", "named", "-n", stack.namespace)
-    assert "1 deleted" in stack.pulumi("refresh", "--yes", "--skip-preview")
-    assert "1 created" in stack.up()
+def test_what_was_deleted_by_hand_is_made_again(small: Stack) -> None:
+    small.cluster.kubectl("delete", "configmap", "named", "-n", small.namespace)
+    assert "1 deleted" in small.pulumi("refresh", "--yes", "--skip-preview")
+    assert "1 created" in small.up()
 
 
-def test_a_foreign_api_server_is_refused(stack: Stack) -> None:
-    foreign = stack.folder / "foreign"
-    foreign.write_text(stack.cluster.kubeconfig.read_text().replace("https://", "https://192.0.2.1/"))
-    said = stack.pulumi("preview", succeeds=False, kubeconfig=str(foreign))
+def test_a_foreign_api_server_is_refused(small: Stack) -> None:
+    foreign = small.folder / "foreign"
+    foreign.write_text(small.cluster.kubeconfig.read_text().replace("https://", "https://192.0.2.1/"))
+    said = small.pulumi("preview", succeeds=False, kubeconfig=str(foreign))
     assert "stand-in for the Kubernetes plugin refuses the API server" in said
+
+
+def test_a_failed_job_tells_its_reason_and_another_one_repairs_the_state(small: Stack) -> None:
+    said = small.up(succeeds=False, job="job-1", script="echo boom >&2; exit 3")
+    assert "[BackoffLimitExceeded]" in said
+    assert "completed with exit code 3" in said
+    assert f"kubectl logs --namespace {small.namespace} job/job-1" in said
+    small.up(job="job-2", script="true")
+    assert [job["metadata"]["name"] for job in small.objects("jobs")["items"]] == ["job-2"]
+    assert "unchanged" in small.up()
+
+
+def test_a_deployment_that_cannot_start_tells_why_and_is_kept(small: Stack) -> None:
+    said = small.up(succeeds=False, deployment=True, app_image=f"localhost:1/none@sha256:{'0' * 64}", patience="15s")
+    assert "timed out waiting to be Ready" in said
+    assert "ErrImagePull" in said or "ImagePullBackOff" in said
+    kept = json.loads(small.pulumi("stack", "export"))["deployment"]["resources"]
+    assert any(resource.get("initErrors") for resource in kept if resource["type"].endswith(":Deployment"))
+
+
+def test_drift_is_seen_and_a_conflict_names_manager_and_field(small: Stack) -> None:
+    small.up(deployment=True)
+    scale = json.dumps({"spec": {"replicas": 0}})
+    small.cluster.kubectl(
+        "patch", "deployment", "app", "-n", small.namespace, "--field-manager=alien", MERGE, "-p", scale
+    )
+    assert "replicas: 1 => 0" in small.pulumi("refresh", "--yes", "--skip-preview", "--diff")
+    said = small.up(succeeds=False)
+    assert 'conflict with "alien"' in said
+    assert ".spec.replicas" in said
