@@ -28,13 +28,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture
-def namespace(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    monkeypatch.setenv("SLIPWAY_OFFLINE", "1")
+@pytest.fixture(scope="module")
+def definitions(cluster: Cluster) -> Iterator[None]:
+    """KubeRay's whole definitions, which are stricter than those that `operators: managed` installs."""
     cluster.install_kuberay()
+    yield
+    cluster.uninstall_kuberay()
+
+
+@pytest.fixture
+def namespace(cluster: Cluster, definitions: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setenv("SLIPWAY_OFFLINE", "1")
     name = f"strict-{uuid.uuid4().hex[:8]}"
     yield name
-    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--timeout=120s")
+    cluster.kubectl("delete", "namespace", name, "--ignore-not-found", "--wait=false")
 
 
 def apply(cluster: Cluster, items: list[dict[str, Any]], *more: str) -> None:
