@@ -66,7 +66,7 @@ bench: ## the figures of the README
 	@./pulumiw setup --dev
 	.venv/bin/python -m benchmarks
 
-bench-cluster: ## 100 environments on one API server with 500 nodes, on the tests' own node: eight minutes
+bench-cluster: ## 100 environments on one API server with 500 nodes, on the tests' own node: six to nine minutes
 	@./pulumiw setup --dev
 	.venv/bin/python -m benchmarks.cluster
 

@@ -34,7 +34,9 @@ from infra.kubernetes.findings import Needs
 from infra.kubernetes.preflight import examine
 from stacks.config import load
 from tests.cluster.node import processes
+from tests.cluster.node.binaries import BY_NAME, module_source
 from tests.cluster.node.cluster import Cluster, cluster_for_tests
+from tests.cluster.node.kuberay import CRDS
 from tests.cluster.node.layout import layout
 from tests.cluster.project import ClusterProject, environment_on
 from tests.cluster.rendered import objects
@@ -228,8 +230,9 @@ def what_is_asked(cluster: Cluster) -> Needs:
 @contextmanager
 def cleaned(cluster: Cluster) -> Iterator[None]:
     """Have the definitions without the operator; take everything away at the end, whatever happened."""
-    cluster.install_kuberay()
-    cluster.kubectl("delete", "namespace", "kuberay-operator", "--timeout=120s")
+    definitions = str(module_source(BY_NAME["kuberay"]) / "config" / "crd")
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", definitions)
+    cluster.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in CRDS), "--timeout=60s")
     try:
         yield
     finally:
