@@ -242,7 +242,7 @@ def cleaned(cluster: Cluster) -> Iterator[None]:
             cluster.kubectl("delete", *mine, "--wait=false")
             cluster.kubectl("wait", "--for=delete", *mine, "--timeout=400s", timeout_s=420)
         for kind in ("nodes", "persistentvolumes"):
-            cluster.kubectl("delete", kind, "-l", f"{MARK}=true", "--timeout=120s")
+            cluster.kubectl("delete", kind, "-l", f"{MARK}=true", "--wait=false")
         cluster.uninstall_kuberay()
 
 
