@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,10 @@ from tests.unit.scheduled_objects import CONFIG_MAPS, DONE, RAY_JOBS, RESULT, SP
 from training import lineage, spec
 from training.console import Refused
 from training.identity import code_digest, file_digest, identity
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # MLflow warns about type hints of its own while it is imported
+    import training.job  # noqa: F401  what the tests put their own judge into
 
 BROKEN = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED", "reason": "AppFailed", "message": "no column kind"}
 
