@@ -108,10 +108,14 @@ def build_all(place: Layout) -> None:
             _build(go, module, folder(place, module))
 
 
-def module_source(module: Module) -> Path:
-    """The folder of the pinned module's source, downloaded and checked when it is not in Go's cache."""
-    command = [find_go() or "go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", module.path]
-    subprocess.run([command[0], "mod", "download", module.path], cwd=module.folder, check=True, capture_output=True)
+def module_source(module: Module, path: str | None = None) -> Path:
+    """The folder of the pinned module's source, downloaded and checked when it is not in Go's cache.
+
+    `path` names a module that it requires, instead of its own.
+    """
+    wanted = path or module.path
+    command = [find_go() or "go", "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", wanted]
+    subprocess.run([command[0], "mod", "download", wanted], cwd=module.folder, check=True, capture_output=True)
     found = subprocess.run(command, cwd=module.folder, check=True, capture_output=True, text=True)
     return Path(found.stdout.strip())
 

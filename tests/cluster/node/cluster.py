@@ -117,6 +117,16 @@ class Cluster:
         if self.place is not None:
             kuberay.uninstall()
 
+    def install_gateway_api(self) -> None:
+        """Have the Gateway API's definitions; a given cluster has its own."""
+        if self.place is not None:
+            kuberay.install_gateway_api()
+
+    def uninstall_gateway_api(self) -> None:
+        """Remove what `install_gateway_api` made."""
+        if self.place is not None:
+            kuberay.uninstall_gateway_api()
+
     def add_gpu_nodes(
         self,
         names: Sequence[str],

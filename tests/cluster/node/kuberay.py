@@ -51,6 +51,20 @@ def uninstall() -> None:
     kubectl("delete", "clusterrole,clusterrolebinding", "kuberay-operator", "--ignore-not-found")
 
 
+def install_gateway_api() -> None:
+    """Install the Gateway API's definitions, of the version that KubeRay knows; there is no controller for them."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", str(_gateway_definitions()))
+
+
+def uninstall_gateway_api() -> None:
+    """Remove the Gateway API's definitions, with every object of them."""
+    kubectl("delete", "--ignore-not-found", "-f", str(_gateway_definitions()), WAIT)
+
+
+def _gateway_definitions() -> Path:
+    return module_source(BY_NAME["kuberay"], "sigs.k8s.io/gateway-api") / "config" / "crd" / "standard"
+
+
 def _overlay(place: Layout) -> dict[str, object]:
     repository, _, digest = image(place).partition("@")
     more_cpu = [{"op": "replace", "path": "/spec/template/spec/containers/0/resources/limits/cpu", "value": "1"}]
