@@ -5,6 +5,9 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import pytest
+
+from infra.local.provider.failure import Failure
 from tests.stacks.provider_bench import bench, run
 
 
@@ -36,6 +39,31 @@ def test_a_retained_folder_is_kept_and_named(tmp_path: Path) -> None:
             again = await it.create("DataFolder", {"path": str(tmp_path / "data"), "retain": False})
             await it.delete("DataFolder", again)
             assert not (tmp_path / "data").exists(), "the control: it was ours, so without `retain` it goes"
+
+    run(scenario)
+
+
+def test_a_removal_that_was_cut_is_completed_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed in the middle, what is left must still be known as ours."""
+
+    def cut(paths: list[str]) -> None:
+        monkeypatch.undo()
+        entries = [entry for path in paths for entry in [Path(path), *Path(path).glob("*")] if entry.is_file()]
+        for entry in entries[:1]:
+            entry.unlink()
+        raise Failure("killed")
+
+    async def scenario() -> None:
+        async with bench(tmp_path) as it:
+            made = await it.create("DataFolder", {"path": str(tmp_path / "data"), "retain": False})
+            for name in ("a", "b", "c"):
+                (tmp_path / "data" / name).write_text("x")
+            monkeypatch.setattr("infra.local.provider.data_folder.remove_paths", cut)
+            with pytest.raises(Failure, match="killed"):
+                await it.delete("DataFolder", made)
+            assert len(list((tmp_path / "data").iterdir())) == 3, "the control: it was cut after one file"
+            await it.delete("DataFolder", made)
+            assert not (tmp_path / "data").exists()
 
     run(scenario)
 

@@ -82,6 +82,10 @@ class DataFolderType(ResourceType):
 
 
 def _remove(path: str) -> None:
+    """Remove the folder, its mark last: cut anywhere, what is left is still known as ours and removed by the next."""
+    folder = Path(path)
+    if folder.is_dir() and not folder.is_symlink():
+        remove_paths([str(entry) for entry in folder.iterdir() if entry.name != _MARKER])
     remove_paths([path])
     if os.path.lexists(path):
         raise Failure(f"{path} could not be removed completely: remove it by hand, then run `destroy` again")
