@@ -51,7 +51,7 @@ test: ## everything that proves the project, on this machine
 	phase "serving" $(PYTEST) -q tests/serving; \
 	phase "stacks" $(PYTEST) -q tests/stacks; \
 	phase "the node's binaries and images, built beside all that" built; \
-	phase "cluster" $(PYTEST) -q tests/cluster
+	phase "cluster" $(PYTEST) -q -m "not slow" tests/cluster
 
 test-cluster: ## the tests on a real Kubernetes node, or on SLIPWAY_TEST_KUBECONFIG
 	@./pulumiw setup --dev

@@ -1,6 +1,6 @@
 """An image that holds other code than the stack's: the run refuses it by name, and the right one repairs.
 
-It cannot be seen before something runs, so this one brings a whole environment up.
+It cannot be seen before something runs, so this one brings a whole environment up, and only `make test-cluster` runs it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from tests.cluster.project import TRAINING, environment_on, object_store, produc
 NO_IMAGE = "localhost/none@sha256:" + "0" * 64
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900, func_only=True)
 def test_an_image_with_other_code_is_refused_by_the_run_and_the_right_one_repairs(
     cluster: Cluster, tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
