@@ -1,6 +1,7 @@
 """An image that holds other code than the stack's: the run refuses it by name, and the right one repairs.
 
-It cannot be seen before something runs, so this one brings a whole environment up, and only `make test-cluster` runs it.
+It cannot be seen before something runs, so this one brings a whole environment up: `make test-cluster` runs it, and
+`make test` does not.
 """
 
 from __future__ import annotations
