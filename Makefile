@@ -76,6 +76,7 @@ image: ## the image of Kubernetes environments as an archive, without a containe
 
 lock: ## make the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -o requirements/runtime.txt requirements/runtime.in
+	$(COMPILE) -o requirements/program.txt requirements/program.in
 	$(COMPILE) -o requirements/dev.txt requirements/dev.in
 	$(COMPILE) -o requirements/image.txt requirements/image.in
 

@@ -31,7 +31,7 @@ def lock_file(project: Project, kind: str) -> Path:
 
 
 def stamp_for(project: Project, kind: str) -> dict[str, str]:
-    """What a virtualenv filled now from the lock `runtime` or `dev` would be stamped with.
+    """What a virtualenv filled now from the lock `program` or `dev` would be stamped with.
 
     The folder is that of the clone it was made in: a virtualenv cannot be moved, but another clone may link to it.
     """
@@ -40,7 +40,7 @@ def stamp_for(project: Project, kind: str) -> dict[str, str]:
 
 
 def installed_kind(project: Project) -> str | None:
-    """`runtime` or `dev` when the virtualenv is filled from today's lock, else None."""
+    """`program` or `dev` when the virtualenv is filled from today's lock, else None."""
     try:
         stamp = json.loads((project.venv / STAMP).read_text())
         return str(stamp["kind"]) if stamp == stamp_for(project, stamp["kind"]) else None
@@ -49,7 +49,7 @@ def installed_kind(project: Project) -> str | None:
 
 
 def is_ready(project: Project, *, dev: bool) -> bool:
-    return installed_kind(project) in ({"dev"} if dev else {"dev", "runtime"})
+    return installed_kind(project) in ({"dev"} if dev else {"dev", "program"})
 
 
 def install(project: Project, *, dev: bool) -> None:
@@ -67,7 +67,7 @@ def install(project: Project, *, dev: bool) -> None:
     with exclusive(project.generated / "setup.lock", "another setup of this clone"):
         if is_ready(project, dev=dev):
             return
-        _fill(project, "dev" if dev or _former_kind(project) == "dev" else "runtime")
+        _fill(project, "dev" if dev or _former_kind(project) == "dev" else "program")
 
 
 @contextmanager

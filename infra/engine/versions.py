@@ -4,7 +4,7 @@ ENGINE_BUILT = "3.259.0"
 """What infra/engine/go.mod builds, and the oldest engine that is accepted from elsewhere."""
 
 ENGINE_OFFICIAL = "3.272.0"
-"""What the official installer is asked for; the SDK in requirements/runtime.in has the same version."""
+"""What the official installer is asked for; the SDK in requirements/program.in has the same version."""
 
 UV = "0.13.9"
 """Installs the locked dependencies, where no uv is on PATH."""

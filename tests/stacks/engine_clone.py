@@ -185,7 +185,7 @@ def make_clone(root: Path) -> Clone:
     site = next((root / ".venv" / "lib").glob("python3*/site-packages"))
     (site / "borrowed.pth").write_text(sysconfig.get_path("purelib") + "\n")
     project = Project(root)
-    (project.venv / STAMP).write_text(json.dumps(stamp_for(project, "runtime")))
+    (project.venv / STAMP).write_text(json.dumps(stamp_for(project, "program")))
     return Clone(root)
 
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
     (tmp_path / "requirements").mkdir()
-    for kind in ("runtime", "dev"):
+    for kind in ("program", "dev"):
         (tmp_path / "requirements" / f"{kind}.txt").write_text(f"# {kind}\n")
     (tmp_path / ".venv").mkdir()
     return Project(tmp_path)
@@ -32,7 +32,7 @@ def test_an_unstamped_virtualenv_is_not_ready(project: Project) -> None:
 
 
 def test_a_runtime_stamp_serves_environments_but_not_tests(project: Project) -> None:
-    stamp(project, "runtime")
+    stamp(project, "program")
     assert is_ready(project, dev=False)
     assert not is_ready(project, dev=True)
 
@@ -44,13 +44,13 @@ def test_a_dev_stamp_serves_both(project: Project) -> None:
 
 
 def test_a_changed_lock_is_noticed(project: Project) -> None:
-    stamp(project, "runtime")
-    (project.root / "requirements" / "runtime.txt").write_text("# other\n")
+    stamp(project, "program")
+    (project.root / "requirements" / "program.txt").write_text("# other\n")
     assert not is_ready(project, dev=False)
 
 
 def test_a_moved_clone_is_noticed(project: Project, tmp_path: Path) -> None:
-    stamp(project, "runtime")
+    stamp(project, "program")
     moved = shutil.copytree(project.root, tmp_path / "moved")
     assert not is_ready(Project(moved), dev=False)
 
@@ -83,8 +83,8 @@ def test_a_step_that_fails_is_named_and_leaves_no_stamp(
     uv.write_text("#!/bin/sh\nexit 7\n")
     uv.chmod(0o755)
     monkeypatch.setenv("PATH", f"{uv.parent}:/usr/bin:/bin")
-    stamp(project, "runtime")
-    (project.root / "requirements" / "runtime.txt").write_text("# other\n")
+    stamp(project, "program")
+    (project.root / "requirements" / "program.txt").write_text("# other\n")
     with pytest.raises(StopError, match="status 7"):
         install(project, dev=False)
     assert not (project.venv / STAMP).exists()

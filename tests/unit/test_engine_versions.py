@@ -38,7 +38,7 @@ def test_the_built_version_is_the_one_of_the_go_module() -> None:
 
 
 def test_the_official_version_is_the_one_of_the_locked_sdk() -> None:
-    assert f"\npulumi=={ENGINE_OFFICIAL} " in (ROOT / "requirements/runtime.txt").read_text()
+    assert f"\npulumi=={ENGINE_OFFICIAL} " in (ROOT / "requirements/program.txt").read_text()
 
 
 @pytest.fixture
