@@ -63,6 +63,8 @@ class ClusterAutoscalerArgs:
     """Of the ServiceAccount, where the platform gives it its identity by annotation."""
     idle_minutes: int = 10
     """How long a node stays that nobody needs; GPU nodes are billed meanwhile."""
+    priorities: Mapping[int, Sequence[str]] = field(default_factory=dict)
+    """Patterns of group names, the highest number first: spot before on-demand. Without any, the least waste decides."""
     flags: Sequence[str] = ()
     namespace: str = NAME
 
