@@ -8,9 +8,9 @@ import pytest
 
 from tests.standins.kubernetes_plugin import difference, objects
 from tests.standins.kubernetes_plugin.objects import Kind, Object
-from tests.standins.kubernetes_plugin.refused import Refused
 from tests.standins.kubernetes_plugin.settings import Settings
 from tests.standins.kubernetes_plugin.values import UNKNOWN
+from tests.standins.plugin.refused import Refused
 
 NAMES = {"name": "x", "namespace": "env"}
 CONTAINER: Object = {"name": "c", "image": "i", "resources": {"limits": {"memory": "1024Mi", "cpu": "0.5"}}}

@@ -13,8 +13,9 @@ import yaml
 
 from tests.standins.kubernetes_plugin import settings
 from tests.standins.kubernetes_plugin.api import Api, Unreachable
-from tests.standins.kubernetes_plugin.refused import NoCluster, Refused
+from tests.standins.kubernetes_plugin.refused import NoCluster
 from tests.standins.kubernetes_plugin.values import UNKNOWN
+from tests.standins.plugin.refused import Refused
 
 
 def kubeconfig(server: str = "https://127.0.0.1:6443", **user: Any) -> str:

@@ -10,7 +10,7 @@ import pytest
 from tests.standins.kubernetes_plugin import jsonpath, ready, waiting
 from tests.standins.kubernetes_plugin.api import ApiError, Place, find_place
 from tests.standins.kubernetes_plugin.objects import Kind, Object
-from tests.standins.kubernetes_plugin.refused import Refused
+from tests.standins.plugin.refused import Refused
 
 
 def holds(expression: str, obj: Any) -> bool:

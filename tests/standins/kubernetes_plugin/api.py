@@ -17,8 +17,8 @@ import urllib3
 from urllib3.exceptions import HTTPError
 
 from tests.standins.kubernetes_plugin.objects import Kind, Object
-from tests.standins.kubernetes_plugin.refused import Refused
 from tests.standins.kubernetes_plugin.settings import Access
+from tests.standins.plugin.refused import Refused
 
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"

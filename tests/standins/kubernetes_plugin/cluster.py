@@ -16,8 +16,8 @@ from tests.standins.kubernetes_plugin.objects import (
     name_of,
     namespace_of,
 )
-from tests.standins.kubernetes_plugin.refused import Refused
 from tests.standins.kubernetes_plugin.settings import Settings
+from tests.standins.plugin.refused import Refused
 
 _CRD = "apiextensions.k8s.io/v1/CustomResourceDefinition"
 _STRICT = {"fieldValidation": "Strict"}  # see the package's docstring

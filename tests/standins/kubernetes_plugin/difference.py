@@ -15,6 +15,9 @@ from typing import Any
 from tests.standins.kubernetes_plugin.objects import AUTONAMED, Kind, Object, annotation, name_of, namespace_of
 from tests.standins.kubernetes_plugin.settings import Settings
 from tests.standins.kubernetes_plugin.values import UNKNOWN, Unknown, contains
+from tests.standins.plugin.paths import Change, Path, format_path, parse_path
+
+__all__ = ["Change", "Difference", "compare", "format_path", "parse_path"]
 
 _SELECTOR = ("spec.selector",)
 _CONTAINER = (
@@ -56,21 +59,6 @@ REPLACING: dict[str, tuple[str, ...]] = {
     "v1/Secret": ("type",),
     "v1/Service": ("spec.clusterIP",),
 }  # fmt: skip
-
-Path = tuple[str | int, ...]
-
-
-@dataclass(frozen=True)
-class Change:
-    """One difference: where, and whether it adds, deletes or updates; and whether it needs a new object."""
-
-    path: Path
-    how: str
-    replaces: bool = False
-
-    @property
-    def text(self) -> str:
-        return format_path(self.path)
 
 
 @dataclass(frozen=True)
@@ -166,28 +154,6 @@ def quantity(value: Any) -> Decimal | None:
         return Decimal(matched[1]) * _UNITS[matched[2]]
     except InvalidOperation:
         return None
-
-
-def parse_path(text: str) -> Path:
-    """Read `a.b[0]["c.d"].*` (a property path of the engine)."""
-    steps: list[str | int] = []
-    for name, quoted, index in re.findall(r'([^.\[\]"]+)(?=[.\[]|$)|\["((?:[^"\\]|\\.)*)"\]|\[(\d+|\*)\]', text):
-        steps.append(name or quoted.replace('\\"', '"') or (index if index == "*" else int(index)))
-    return tuple(steps)
-
-
-def format_path(path: Path) -> str:
-    """Write a path as the engine does."""
-    text = ""
-    for step in path:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif re.search(r'[."\[\]]', step):
-            escaped = step.replace('"', '\\"')
-            text += f'["{escaped}"]'
-        else:
-            text += f".{step}" if text else step
-    return text
 
 
 def _fits(wanted: str | int, step: str | int) -> bool:

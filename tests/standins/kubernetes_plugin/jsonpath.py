@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.standins.kubernetes_plugin.refused import Refused
+from tests.standins.plugin.refused import Refused
 
 _STEP = re.compile(
     r"""\.(?P<name>[A-Za-z_][\w-]*)

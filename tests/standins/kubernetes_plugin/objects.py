@@ -8,8 +8,8 @@ import secrets as randomness
 from dataclasses import dataclass
 from typing import Any
 
-from tests.standins.kubernetes_plugin.refused import Refused
 from tests.standins.kubernetes_plugin.values import UNKNOWN, Secret, Unknown, contains, marked, plain
+from tests.standins.plugin.refused import Refused
 
 # provider/pkg/metadata/annotations.go
 AUTONAMED = "pulumi.com/autonamed"

@@ -15,9 +15,10 @@ from tests.standins.kubernetes_plugin.api import Api, ApiError, NoSuchKind, Unre
 from tests.standins.kubernetes_plugin.cluster import CannotPreview, Cluster
 from tests.standins.kubernetes_plugin.objects import Kind, Object
 from tests.standins.kubernetes_plugin.ready import Verdict
-from tests.standins.kubernetes_plugin.refused import NoCluster, Refused
+from tests.standins.kubernetes_plugin.refused import NoCluster
 from tests.standins.kubernetes_plugin.settings import Settings, open_access, parse_settings
 from tests.standins.kubernetes_plugin.values import Unknown, contains, marked, plain
+from tests.standins.plugin.refused import InitFailed, Refused
 
 _FIRST_ANSWER_S = 3.0
 # whether a kind lives in namespaces, where no cluster can be asked (kinds that are not here do)
@@ -27,19 +28,6 @@ _CLUSTER_SCOPED = frozenset(
      "MutatingWebhookConfiguration", "ValidatingWebhookConfiguration", "ValidatingAdmissionPolicy")
 )  # fmt: skip
 Say = Callable[[str], None]
-
-
-class InitFailed(Refused):
-    """The object exists, but is not what was asked for yet; the engine keeps it, with the reasons."""
-
-    def __init__(
-        self, message: str, identity: str, state: Object, inputs: Object | None, reasons: Sequence[str]
-    ) -> None:
-        super().__init__(message)
-        self.identity = identity
-        self.state = state
-        self.inputs = inputs
-        self.reasons = [message, *reasons]
 
 
 @dataclass(frozen=True)

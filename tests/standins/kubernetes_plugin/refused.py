@@ -1,8 +1,6 @@
-"""The one error that is told to the user as it stands, without a traceback."""
+"""The errors of this plugin, beside the common ones."""
 
-
-class Refused(Exception):
-    """Something that the stand-in does not do, or that the API server did not accept."""
+from tests.standins.plugin.refused import Refused
 
 
 class NoCluster(Refused):

@@ -18,8 +18,9 @@ from typing import Any
 
 import yaml
 
-from tests.standins.kubernetes_plugin.refused import NoCluster, Refused
+from tests.standins.kubernetes_plugin.refused import NoCluster
 from tests.standins.kubernetes_plugin.values import UNKNOWN
+from tests.standins.plugin.refused import Refused
 
 # The API server may be on this machine only: loopback, and the address that the test node has in its own network.
 ALLOWED = tuple(ipaddress.ip_network(text) for text in ("127.0.0.0/8", "::1/128", "172.30.0.1/32"))

@@ -14,7 +14,7 @@ from typing import Any
 from tests.standins.kubernetes_plugin import jsonpath, ready
 from tests.standins.kubernetes_plugin.api import Api, ApiError, NoSuchKind
 from tests.standins.kubernetes_plugin.objects import Kind, Object, annotation, kind_of, name_of, namespace_of
-from tests.standins.kubernetes_plugin.refused import Refused
+from tests.standins.plugin.refused import Refused
 
 _POLL_S = (0.2, 2.0)  # first and longest pause between two looks
 _DELETE_S = {"apps/v1/Deployment": 600.0, "apps/v1/StatefulSet": 600.0}  # awaiters.go; 300 for the others
