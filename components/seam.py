@@ -13,6 +13,9 @@ from typing import Any, Literal, Protocol
 
 from pulumi import Input, Output, Resource, ResourceOptions
 
+from components.limits import BudgetSettings, LifetimeSettings
+from components.settings import GpuPoolSpec
+
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
@@ -24,6 +27,18 @@ class Place:
     """The folder of Pulumi.yaml; relative paths in the config mean this folder."""
     secrets: Mapping[str, Output[str]] = field(default_factory=dict)
     """What the stack's config holds encrypted, by its key without the prefix."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroundSpec:
+    """What an environment asks of its ground besides what its substrate's own settings say."""
+
+    gpu_pools: Sequence[GpuPoolSpec] = ()
+    retain: bool = False
+    """Whether artifacts and the registry outlive the environment."""
+    budget: BudgetSettings | None = None
+    lifetime: LifetimeSettings | None = None
+    """None: not an ephemeral environment."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +158,7 @@ class RaySpec:
     shared: bool
     serving_port: int | None
     request_timeout_s: float
-    gpu_pools: Sequence[Any]
+    gpu_pools: Sequence[GpuPoolSpec]
     environment: Mapping[str, Input[str]]
 
 
@@ -265,13 +280,18 @@ class Foundation(Protocol):
         ...
 
     @property
+    def missing(self) -> str | None:
+        """What workloads still wait for, and how it is given, where there is only the ground yet."""
+        ...
+
+    @property
     def secrets(self) -> Mapping[str, Input[str]]:
         """Where the environment's secrets are kept, by what they are; never their values."""
         ...
 
     @property
-    def address(self) -> Mapping[str, str | None]:
-        """Where on the substrate the environment is, for the commands that reach it: `context`, `namespace`."""
+    def address(self) -> Mapping[str, Input[str] | None]:
+        """Where on the substrate it is, for the commands that reach it; `stacks.outputs` lists the keys."""
         ...
 
     def object_store(self, name: str, spec: StoreSpec, opts: ResourceOptions) -> StoreHandle:

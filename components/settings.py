@@ -7,15 +7,24 @@ they must not read files, clocks or the network.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 _LONGEST_VALUE = 80
 Ability = Literal[
-    "gpu_pools", "fixed_ports", "local_data", "own_store", "folder_store", "given_store", "retained_store", "schedule"
+    "gpu_pools",
+    "fixed_ports",
+    "local_data",
+    "own_store",
+    "folder_store",
+    "given_store",
+    "retained_store",
+    "schedule",
+    "budget",
+    "lifetime",
 ]
 """What an environment may ask of its substrate; one that lacks it says so while the stack file is read."""
 
@@ -58,6 +67,27 @@ class Refusal:
     fix: str
 
 
+class GpuPoolSpec(Protocol):
+    """What is asked of a pool's nodes; `slipway:gpu_pools` has this shape."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def gpus(self) -> int: ...
+    @property
+    def cpus(self) -> float: ...
+    @property
+    def memory_gib(self) -> float: ...
+    @property
+    def min(self) -> int: ...
+    @property
+    def max(self) -> int: ...
+    @property
+    def accelerator(self) -> str | None: ...
+    @property
+    def spot(self) -> bool: ...
+
+
 class SubstrateSettings(Settings):
     """The base of `slipway:substrate`: one class a substrate, told apart by `kind`."""
 
@@ -67,8 +97,13 @@ class SubstrateSettings(Settings):
         """Say why this substrate lacks an ability; None when it has it."""
         raise NotImplementedError
 
-    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
-        """Find settings of the substrate that cannot hold together; `secrets` are the encrypted keys there are."""
+    def problems(self, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+        """Find settings of the substrate that cannot hold together.
+
+        Args:
+            secrets: the encrypted keys there are.
+            pools: the GPU pools that the environment asks for.
+        """
         raise NotImplementedError
 
 

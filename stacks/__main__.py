@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def main() -> None:
     try:
         encrypted = secrets()
         place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT, secrets=encrypted)
-        env = load(settings(), encrypted)
+        env = load(settings(), encrypted, now=datetime.now(tz=UTC))
         for warning in GROUND[env.substrate.kind].require(place, env):
             pulumi.log.warn(f"{warning.name}: {warning.seen} ({warning.fix})")
         deploy(place, env).export()

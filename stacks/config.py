@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError
 
 from components.artifact_store import ArtifactSettings
+from components.limits import BudgetSettings, LifetimeSettings
 from components.model_service import ReleaseSettings
 from components.ray_cluster import GpuPool, RaySettings
 from components.settings import Ability, ServingSettings, Settings
 from components.tracking_server import TrackingSettings
 from components.training_run import DataSettings, GateSettings, TrainingSettings
+from infra.aws.settings import AwsConfig
 from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
 from stacks.problems import ConfigError, Problem, explain
 
 Substrate = Annotated[
-    LocalConfig | KubernetesConfig, Field(discriminator="kind", description="where the environment runs")
+    LocalConfig | KubernetesConfig | AwsConfig, Field(discriminator="kind", description="where the environment runs")
 ]
 SECRETS = ("artifacts_credentials", "database_url")
 """Keys whose values are encrypted in the stack file (`pulumi config set --secret`); they are no part of the config."""
@@ -42,14 +45,19 @@ class EnvironmentConfig(Settings):
     gate: GateSettings = GateSettings()
     serving: ServingSettings = ServingSettings()
     release: ReleaseSettings = ReleaseSettings()
+    budget: BudgetSettings | None = Field(default=None, description="what it may cost, where the ground is billed")
+    lifetime: LifetimeSettings | None = Field(default=None, description="makes the environment an ephemeral one")
 
 
-def load(settings: Mapping[str, Any], secrets: Collection[str] = ()) -> EnvironmentConfig:
+def load(
+    settings: Mapping[str, Any], secrets: Collection[str] = (), *, now: datetime | None = None
+) -> EnvironmentConfig:
     """Turn the settings of a stack file into a config.
 
     Args:
         settings: the keys under `slipway:` without that prefix, with plain JSON values.
         secrets: the names of the encrypted keys that are set.
+        now: when an ephemeral environment must not have ended yet; None does not look.
 
     Raises:
         ConfigError: with every problem: path, value, rule and fix.
@@ -58,7 +66,12 @@ def load(settings: Mapping[str, Any], secrets: Collection[str] = ()) -> Environm
         config = EnvironmentConfig.model_validate_json(json.dumps(settings))
     except ValidationError as error:
         raise ConfigError(explain(error, EnvironmentConfig)) from None
-    problems = [*config.substrate.problems(secrets), *_refusals(config), *_contradictions(config)]
+    problems = [
+        *config.substrate.problems(secrets, config.gpu_pools),
+        *_refusals(config),
+        *_contradictions(config),
+        *_ephemeral(config, now),
+    ]
     if problems:
         raise ConfigError(problems)
     return config
@@ -92,6 +105,15 @@ def _wants(config: EnvironmentConfig) -> Iterator[tuple[Ability, str, Any]]:
         yield "schedule", "training.schedule", config.training.schedule
     if config.artifacts.retain:
         yield "retained_store", "artifacts.retain", True
+    yield from _billed(config)
+
+
+def _billed(config: EnvironmentConfig) -> Iterator[tuple[Ability, str, Any]]:
+    """List what only a ground that is billed can do."""
+    if config.budget is not None:
+        yield "budget", "budget", config.budget.model_dump()
+    if config.lifetime is not None:
+        yield "lifetime", "lifetime", config.lifetime.model_dump(mode="json")
 
 
 def _refusals(config: EnvironmentConfig) -> Iterator[Problem]:
@@ -136,6 +158,32 @@ def _contradictions(config: EnvironmentConfig) -> Iterator[Problem]:
             "belongs to an s3:// store",
             "set artifacts.uri to s3://BUCKET/PREFIX",
         )
+
+
+def _ephemeral(config: EnvironmentConfig, now: datetime | None) -> Iterator[Problem]:
+    """Find what an environment with an end cannot have."""
+    lifetime = config.lifetime
+    if lifetime is None:
+        return
+    if now is not None and lifetime.expired(now):
+        yield Problem(
+            "lifetime.expires_at",
+            str(lifetime.expires_at),
+            "is past: this environment has ended",
+            "destroy it (./pulumiw destroy), or set a later time",
+        )
+    if config.artifacts.retain:
+        yield Problem(
+            "artifacts.retain", config.artifacts.retain, "an ephemeral environment keeps nothing", "remove one of both"
+        )
+    for pool in config.gpu_pools:
+        if pool.min:
+            yield Problem(
+                f"gpu_pools.{pool.name}.min",
+                pool.min,
+                "GPU nodes of an ephemeral environment come when they are needed, and go",
+                "set it to 0",
+            )
 
 
 def json_schema() -> dict[str, Any]:

@@ -10,10 +10,11 @@ import importlib
 from components.artifact_store import ArtifactStore
 from components.model_service import ModelService
 from components.ray_cluster import RayCluster
-from components.seam import Foundation, Place
+from components.seam import Foundation, GroundSpec, Place
 from components.settings import SubstrateSettings
 from components.tracking_server import TrackingServer
 from components.training_run import TrainingRun
+from infra.aws.settings import AwsConfig
 from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
 from stacks.config import EnvironmentConfig
@@ -22,21 +23,26 @@ from stacks.outputs import EnvironmentOutputs
 SUBSTRATES: dict[type[SubstrateSettings], str] = {
     LocalConfig: "infra.local.foundation:LocalFoundation",
     KubernetesConfig: "infra.kubernetes.foundation:KubernetesFoundation",
+    AwsConfig: "infra.aws.foundation:AwsFoundation",
 }
 """By name: a stack pays for the SDK of its own substrate alone."""
 
 
-def foundation_for(place: Place, config: SubstrateSettings) -> Foundation:
-    """Lay the foundation that the substrate's settings ask for."""
-    module, name = SUBSTRATES[type(config)].split(":")
-    foundation: Foundation = getattr(importlib.import_module(module), name)(place, config)
+def foundation_for(place: Place, env: EnvironmentConfig) -> Foundation:
+    """Lay the foundation that the environment's substrate asks for."""
+    module, name = SUBSTRATES[type(env.substrate)].split(":")
+    asked = GroundSpec(gpu_pools=env.gpu_pools, retain=env.artifacts.retain, budget=env.budget, lifetime=env.lifetime)
+    foundation: Foundation = getattr(importlib.import_module(module), name)(place, env.substrate, asked)
     return foundation
 
 
 def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
     """Declare the environment `env` at `place`: store, tracking, Ray, training and serving."""
-    foundation = foundation_for(place, env.substrate)
+    foundation = foundation_for(place, env)
     artifacts = ArtifactStore("artifacts", foundation, env.artifacts)
+    outputs = EnvironmentOutputs(substrate=env.substrate.kind, foundation=foundation, artifacts=artifacts)
+    if foundation.missing is not None:
+        return outputs
     tracking = TrackingServer("tracking", foundation.runtime, artifacts, env.tracking)
     ray = RayCluster("ray", foundation.runtime, env.ray, env.gpu_pools, ingress=env.serving)
     run = TrainingRun("training", ray, tracking, env.data, env.training, env.gate, place=place)
@@ -50,13 +56,4 @@ def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
         release=env.release,
         place=place,
     )
-    return EnvironmentOutputs(
-        substrate=env.substrate.kind,
-        address=foundation.address,
-        artifacts=artifacts,
-        tracking=tracking,
-        ray=ray,
-        run=run,
-        service=service,
-        secrets=foundation.secrets,
-    )
+    return outputs.having(tracking, ray, run, service)

@@ -6,34 +6,14 @@ like, for whoever makes such nodes (node groups, test clusters) or computes what
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from components.kubernetes.platforms import PLATFORMS, Platform, PlatformName, Taint
+from components.settings import GpuPoolSpec
 
 GPU_RESOURCE = "nvidia.com/gpu"
 POOL_LABEL = "slipway/pool"
-"""On nodes that Slipway makes: which pool they belong to. Never selected by: a given cluster's nodes lack it."""
-
-
-class GpuPoolSpec(Protocol):
-    """What is asked of a pool's nodes; `slipway:gpu_pools` has this shape."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def gpus(self) -> int: ...
-    @property
-    def cpus(self) -> float: ...
-    @property
-    def memory_gib(self) -> float: ...
-    @property
-    def min(self) -> int: ...
-    @property
-    def max(self) -> int: ...
-    @property
-    def accelerator(self) -> str | None: ...
-    @property
-    def spot(self) -> bool: ...
+"""On nodes that Slipway makes: which pool they belong to; a given cluster's nodes lack it."""
 
 
 def placement(pool: GpuPoolSpec, platform: PlatformName) -> dict[str, Any]:
@@ -50,7 +30,8 @@ def gpu_resources(gpus: int) -> dict[str, str]:
 def node_labels(pool: GpuPoolSpec, platform: PlatformName) -> dict[str, str]:
     """Return the labels of the pool's nodes."""
     row = PLATFORMS[platform]
-    return {**dict([row.gpu_label] if row.gpu_label else []), **_selector(pool, row), POOL_LABEL: pool.name}
+    model = {row.accelerator_label: pool.accelerator} if pool.accelerator else {}
+    return {**dict([row.gpu_label] if row.gpu_label else []), **model, **_selector(pool, row), POOL_LABEL: pool.name}
 
 
 def node_taints(pool: GpuPoolSpec, platform: PlatformName) -> list[dict[str, str]]:
@@ -63,6 +44,8 @@ def node_taints(pool: GpuPoolSpec, platform: PlatformName) -> list[dict[str, str
 
 def _selector(pool: GpuPoolSpec, row: Platform) -> dict[str, str]:
     """The GPU limit alone keeps a pod off nodes without GPUs; labels choose among those that have some."""
+    if row.own_nodes:
+        return {POOL_LABEL: pool.name}
     selector = {} if pool.accelerator is None else {row.accelerator_label: pool.accelerator}
     if pool.spot and row.spot_label is not None:
         selector[row.spot_label[0]] = row.spot_label[1]

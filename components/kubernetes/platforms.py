@@ -7,11 +7,12 @@ for that, and which StorageClass to use.  It holds no version and no name of an 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-PlatformName = Literal["generic", "gke", "aks", "eks"]
+PlatformName = Literal["generic", "gke", "aks", "eks", "aws"]
+"""`aws` is an EKS cluster whose nodes Slipway makes itself; the others are clusters that exist."""
 Effect = Literal["NoSchedule", "NoExecute", "PreferNoSchedule"]
 
 
@@ -75,6 +76,8 @@ class Platform:
     identity: Identity
     internal_load_balancer: Mapping[str, str]
     """Annotations that keep a Service of type LoadBalancer inside the private network."""
+    own_nodes: bool = False
+    """Whether Slipway makes the nodes: then a pool's name on them tells them apart, whatever else they are."""
     dns: Sequence[str] = ()
     """Addresses of name servers besides the pods in kube-system, such as a cache on the node."""
 
@@ -83,6 +86,30 @@ NODE_LOCAL_DNS = "169.254.20.10/32"
 METADATA = "169.254.169.254/32"
 """The node's own identity answers here: no pod may reach it, except where a row's endpoint says so."""
 _GPU_TAINT = Taint(key="nvidia.com/gpu")
+
+# The node agent of the AL2023 NVIDIA image labels its nodes; the autoscaler tells models apart by
+# `accelerator`. EKS has had no default StorageClass since 1.30. The annotation is for IRSA; Pod Identity
+# needs none, and its agent answers at 169.254.170.23.
+_EKS = Platform(
+    name="eks",
+    gpu_label=("nvidia.com/gpu.present", "true"),
+    accelerator_label="k8s.amazonaws.com/accelerator",
+    gpu_taint=Taint(key="nvidia.com/gpu"),
+    spot_label=("eks.amazonaws.com/capacityType", "SPOT"),
+    spot_taint=None,
+    device_plugin_included=False,
+    storage=StorageClassRow(name="gp3", provisioner="ebs.csi.aws.com", parameters={"type": "gp3", "encrypted": "true"}),
+    identity=Identity(
+        annotation="eks.amazonaws.com/role-arn",
+        endpoints=[Endpoint(cidr="169.254.170.23/32", ports=[80])],
+    ),
+    internal_load_balancer={
+        "service.beta.kubernetes.io/aws-load-balancer-type": "external",
+        "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
+        "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
+    },
+    dns=[NODE_LOCAL_DNS],
+)
 
 PLATFORMS: Mapping[PlatformName, Platform] = MappingProxyType(
     {
@@ -135,30 +162,9 @@ PLATFORMS: Mapping[PlatformName, Platform] = MappingProxyType(
             internal_load_balancer={"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
             dns=[NODE_LOCAL_DNS],
         ),
-        # The node agent of the AL2023 NVIDIA image labels its nodes; the autoscaler tells models apart by
-        # `accelerator`. EKS has had no default StorageClass since 1.30. The annotation is for IRSA; Pod Identity
-        # needs none, and its agent answers at 169.254.170.23.
-        "eks": Platform(
-            name="eks",
-            gpu_label=("nvidia.com/gpu.present", "true"),
-            accelerator_label="k8s.amazonaws.com/accelerator",
-            gpu_taint=Taint(key="nvidia.com/gpu"),
-            spot_label=("eks.amazonaws.com/capacityType", "SPOT"),
-            spot_taint=None,
-            device_plugin_included=False,
-            storage=StorageClassRow(
-                name="gp3", provisioner="ebs.csi.aws.com", parameters={"type": "gp3", "encrypted": "true"}
-            ),
-            identity=Identity(
-                annotation="eks.amazonaws.com/role-arn",
-                endpoints=[Endpoint(cidr="169.254.170.23/32", ports=[80])],
-            ),
-            internal_load_balancer={
-                "service.beta.kubernetes.io/aws-load-balancer-type": "external",
-                "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type": "ip",
-                "service.beta.kubernetes.io/aws-load-balancer-scheme": "internal",
-            },
-            dns=[NODE_LOCAL_DNS],
-        ),
+        "eks": _EKS,
+        # The same, with nodes that carry their pool's name: a pool on demand never lands on another's spot nodes, and
+        # one that falls back from spot to on-demand nodes finds both.
+        "aws": replace(_EKS, name="aws", own_nodes=True, spot_label=None),
     }
 )

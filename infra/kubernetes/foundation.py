@@ -33,12 +33,12 @@ from components.kubernetes.kuberay import KubeRayArgs
 from components.kubernetes.network_policies import ANYWHERE, NetworkPolicies, Paths
 from components.kubernetes.operators import Operators, OperatorsArgs
 from components.kubernetes.platforms import PLATFORMS, Endpoint
-from components.seam import Place, StoreHandle, StoreSpec
+from components.seam import GroundSpec, Place, StoreHandle, StoreSpec
 from components.settings import SettingError
 from infra.engine.layout import StopError
 from infra.engine.manifests import DEVICE_PLUGIN, KUBERAY, Source, folder
 from infra.kubernetes import names, secrets
-from infra.kubernetes.names import Context, short_digest
+from infra.kubernetes.names import Context, Made, short_digest
 from infra.kubernetes.runtime import KubernetesRuntime
 from infra.kubernetes.settings import KubernetesConfig, Target
 
@@ -51,8 +51,9 @@ class KubernetesFoundation(ComponentResource):
 
     runtime: KubernetesRuntime
     address: Mapping[str, str | None]
+    missing = None
 
-    def __init__(self, place: Place, config: KubernetesConfig) -> None:
+    def __init__(self, place: Place, config: KubernetesConfig, _: GroundSpec) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
         there = config.model_copy(update={"kubeconfig": kubeconfig(place, config)})
         provider = k8s.Provider(
@@ -112,6 +113,7 @@ def environment(
     *,
     parent: ComponentResource,
     after: Sequence[Resource] = (),
+    made: Made | None = None,
 ) -> KubernetesRuntime:
     """Lay out the environment's namespace on a cluster and return the runtime in it.
 
@@ -120,21 +122,25 @@ def environment(
         config: what the stack file says; the provider decides which cluster it is.
         provider: the cluster, with server-side apply.
         parent: the foundation.
-        after: what of the cluster must be there first: nodes, operators.
+        after: what of the cluster must be there first: nodes, add-ons.
+        made: what the maker of the cluster adds; None for a given one.
     """
     namespace = namespace_of(place, config)
     labelled = partial(_labelled, names.object_labels(place))
     child = ResourceOptions(parent=parent, provider=provider, depends_on=list(after), transformations=[labelled])
     space = EnvironmentNamespace("namespace", _namespace(place, config, namespace), opts=child)
     inside = ResourceOptions.merge(child, ResourceOptions(depends_on=[space]))
-    operators = Operators("operators", _operators(config, namespace), opts=inside)
-    policies = NetworkPolicies("network", _paths(config), namespace=space.namespace, opts=inside)
+    installed = operators_of(config, namespace) if made is None else made.operators
+    operators = Operators("operators", installed, opts=inside)
+    paths = _paths(config, identities=made is not None)
+    policies = NetworkPolicies("network", paths, namespace=space.namespace, opts=inside)
     ground = Context(
         place=place,
         config=config,
         namespace=namespace,
         provider=provider,
         ready=[*after, *operators.ready, space, policies],
+        made=made,
     )
     filled = secrets.fill(ground, "secrets", ResourceOptions(parent=parent))
     return KubernetesRuntime(ground.after(filled))
@@ -149,7 +155,7 @@ def _labelled(labels: Mapping[str, str], args: ResourceTransformationArgs) -> Re
     return ResourceTransformationResult(props={**args.props, "metadata": marked}, opts=args.opts)
 
 
-def _operators(config: KubernetesConfig, namespace: str) -> OperatorsArgs:
+def operators_of(config: KubernetesConfig, namespace: str) -> OperatorsArgs:
     """Say what this stack installs; their manifests lie in the cache, since a preview fetches nothing."""
     images = config.operator_images
     if config.operators == "external" or images.kuberay is None:
@@ -187,10 +193,10 @@ def _account(name: str, config: KubernetesConfig) -> Account:
     return account_with_identity(name, config.platform, config.identities.model_dump().get(name))
 
 
-def _paths(config: KubernetesConfig) -> Paths:
+def _paths(config: KubernetesConfig, *, identities: bool) -> Paths:
     platform, egress = PLATFORMS[config.platform], config.egress
     gateway = [] if config.gateway is None else [config.gateway.namespace]
-    identities = any(config.identities.model_dump().values())
+    identities = identities or any(config.identities.model_dump().values())
     return Paths(
         operator_namespace=config.operator_namespace,
         api_server=Endpoint(cidr=config.api_server_cidr or ANYWHERE, ports=_API_PORTS),

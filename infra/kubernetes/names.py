@@ -10,7 +10,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from pulumi import Input, ProviderResource, Resource, ResourceOptions
@@ -18,6 +18,7 @@ from pulumi import Input, ProviderResource, Resource, ResourceOptions
 from components.seam import Place
 
 if TYPE_CHECKING:
+    from components.kubernetes.operators import OperatorsArgs
     from infra.kubernetes.settings import KubernetesConfig
 
 PART_OF = "slipway"
@@ -80,6 +81,32 @@ class Storage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ManagedDatabase:
+    """A PostgreSQL server of the cloud, whose administrator's password the cloud keeps and rotates."""
+
+    host: Input[str]
+    port: Input[int]
+    name: str
+    """The administrator's database."""
+    secret: Input[str]
+    """ARN of the secret with the administrator's username and password."""
+    region: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """What whoever made the cluster adds to what a given one has."""
+
+    operators: OperatorsArgs
+    """What is installed on it."""
+    database: ManagedDatabase | None = None
+    storage: Storage | None = None
+    """The bucket that was made for it; an `artifacts.uri` in the stack file comes first."""
+    environment: Mapping[str, Input[str]] = field(default_factory=dict)
+    """What clients of the cloud need in every pod that calls it, such as the region."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Context:
     """What everything in the environment's namespace is made with."""
 
@@ -91,6 +118,8 @@ class Context:
     """What every workload depends on: namespace, policies, operators, filled secrets."""
     storage: Storage | None = None
     """Known once the artifact store was declared, which `deploy()` does first."""
+    made: Made | None = None
+    """None: the cluster was given."""
 
     def child(self, opts: ResourceOptions, *, depends_on: Sequence[Resource] = ()) -> ResourceOptions:
         """Return `opts` on this context's provider, after the ground and `depends_on`."""

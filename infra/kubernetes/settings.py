@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from components.settings import Ability, Problem, Refusal, Settings, SubstrateSettings
+from components.kubernetes.platforms import PLATFORMS, PlatformName
+from components.settings import Ability, GpuPoolSpec, Problem, Refusal, Settings, SubstrateSettings
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """A DNS label: what Kubernetes accepts as the name of a namespace or Service."""
@@ -30,6 +31,10 @@ _PORTS = Refusal(
 _FILES = Refusal(
     "the substrate kubernetes does not see the files of this machine",
     "put the file into the object store (s3://BUCKET/KEY, with data.version), or use sklearn:NAME",
+)
+_NO_BILL = Refusal(
+    "the substrate kubernetes makes no machines: what the cluster costs and how long it lives is its owner's",
+    "remove it; substrate.quota bounds what the environment may ask for",
 )
 _BUCKET = "set artifacts.uri to s3://BUCKET/PREFIX, and artifacts.endpoint for any store but AWS's own"
 
@@ -134,7 +139,7 @@ class KubernetesConfig(SubstrateSettings):
         default=None, description="a kubeconfig file; $KUBECONFIG or ~/.kube/config if absent"
     )
     namespace: Name | None = Field(default=None, description="the namespace to make; PROJECT-STACK if absent")
-    platform: Literal["generic", "gke", "aks", "eks"] = Field(default="generic", description="generic, gke, aks or eks")
+    platform: PlatformName = Field(default="generic", description="generic, gke, aks or eks")
     operators: Literal["managed", "external"] = Field(
         default="external", description="external: KubeRay is installed already; managed: this stack installs it"
     )
@@ -171,6 +176,8 @@ class KubernetesConfig(SubstrateSettings):
         """Say why a cluster lacks an ability."""
         kept_here = self.database.image is not None or self.volume is not None
         refused: dict[Ability, Refusal | None] = {
+            "budget": _NO_BILL,
+            "lifetime": _NO_BILL,
             "fixed_ports": _PORTS,
             "local_data": _FILES,
             "folder_store": Refusal("pods do not see the folders of this machine", _BUCKET),
@@ -195,8 +202,10 @@ class KubernetesConfig(SubstrateSettings):
         }
         return refused.get(ability)
 
-    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
+    def problems(self, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:  # noqa: ARG002
         """Find settings of the substrate that cannot hold together."""
+        if PLATFORMS[self.platform].own_nodes:
+            yield Problem("substrate.platform", self.platform, "is of clusters that the substrate aws makes", "use eks")
         if self.gateway is not None and self.incremental_upgrade is not None:
             yield Problem(
                 "substrate.incremental_upgrade",

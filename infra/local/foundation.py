@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pulumi import ComponentResource, ProviderResource, ResourceOptions
 
-from components.seam import Place, StoreHandle, StoreSpec
+from components.seam import GroundSpec, Place, StoreHandle, StoreSpec
 from infra.local.layout import Layout
 from infra.local.ports import block_at, derived_block
 from infra.local.resources import DataFolder
@@ -20,8 +20,9 @@ class LocalFoundation(ComponentResource):
     runtime: ProcessRuntime
     secrets: Mapping[str, str]
     address: Mapping[str, str | None]
+    missing = None
 
-    def __init__(self, place: Place, config: LocalConfig) -> None:
+    def __init__(self, place: Place, config: LocalConfig, _: GroundSpec) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
         layout = Layout(place)
         provider = ProviderResource(

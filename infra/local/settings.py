@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from pydantic import Field
 
-from components.settings import Ability, Problem, Refusal, SubstrateSettings
+from components.settings import Ability, GpuPoolSpec, Problem, Refusal, SubstrateSettings
 from infra.local.ports import BLOCK_SIZE
 
 _REFUSED: dict[Ability, Refusal] = {
     "gpu_pools": Refusal(
         "the substrate local has no GPU node pools: this machine's GPUs are used as they are",
         "remove gpu_pools; ask for GPUs with slipway:training.resources.gpus",
+    ),
+    "budget": Refusal("the substrate local costs nothing: this machine is yours", "remove budget"),
+    "lifetime": Refusal(
+        "the substrate local costs nothing at rest: nothing ends by itself",
+        "remove lifetime, and take the environment down with `make down`",
     ),
     "schedule": Refusal(
         "the substrate local starts nothing by itself between two `up`s",
@@ -37,7 +42,7 @@ class LocalConfig(SubstrateSettings):
         """Say why this machine lacks an ability."""
         return _REFUSED.get(ability)
 
-    def problems(self, secrets: Collection[str]) -> Iterator[Problem]:
+    def problems(self, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:  # noqa: ARG002
         """Find keys that only other substrates use."""
         for key in sorted(secrets):
             yield Problem(key, None, "the substrate local does not use it", f"pulumi config rm {key}", absent=True)

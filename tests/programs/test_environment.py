@@ -74,7 +74,7 @@ def test_two_runs_of_the_program_register_the_same_inputs() -> None:
 def test_urls_and_identity_are_known_in_the_preview_of_a_fresh_environment() -> None:
     _, outputs = deployed(config_of("Pulumi.dev.yaml"), preview=True)
     assert outputs["contract"] == CONTRACT
-    assert outputs["substrate"] == {"kind": "local", "context": None, "kubeconfig": None, "namespace": None}
+    assert {key: value for key, value in outputs["substrate"].items() if value is not None} == {"kind": "local"}
     assert "training" not in outputs, "the control: what training will find is unknown, so that output is too"
 
 

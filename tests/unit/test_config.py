@@ -103,7 +103,7 @@ def setting_paths(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
 
 def test_the_walk_over_settings_goes_into_every_substrate() -> None:
     paths = set(setting_paths(EnvironmentConfig))
-    assert {"substrate.port_block", "substrate.context", "substrate.gateway.tls.section"} <= paths
+    assert {"substrate.port_block", "substrate.context", "substrate.gateway.tls.section", "substrate.vpc.id"} <= paths
 
 
 def test_every_setting_is_documented() -> None:

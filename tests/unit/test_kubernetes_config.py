@@ -122,6 +122,6 @@ def test_a_relative_kubeconfig_means_the_folder_of_the_project() -> None:
     assert kubeconfig(Place(project="slipway", stack="dev", root=ROOT), config) == str(ROOT / "admin.conf")
 
 
-def test_the_schema_for_editors_knows_both_substrates() -> None:
+def test_the_schema_for_editors_knows_every_substrate() -> None:
     kinds = json_schema()["properties"]["config"]["properties"]["slipway:substrate"]
-    assert set(kinds["discriminator"]["mapping"]) == {"local", "kubernetes"}
+    assert set(kinds["discriminator"]["mapping"]) == {"local", "kubernetes", "aws"}

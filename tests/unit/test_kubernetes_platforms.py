@@ -67,7 +67,16 @@ def test_other_pods_do_not_land_on_gpu_nodes(platform: PlatformName) -> None:
 @pytest.mark.parametrize("platform", EVERY)
 def test_pods_of_one_model_do_not_land_on_another(platform: PlatformName) -> None:
     selector = placement(pool(), platform)["nodeSelector"]
-    assert not selector.items() <= node_labels(pool(accelerator="nvidia-h100"), platform).items()
+    assert not selector.items() <= node_labels(pool(name="other", accelerator="nvidia-h100"), platform).items()
+
+
+def test_on_nodes_that_slipway_makes_the_name_of_the_pool_decides_and_not_how_they_were_bought() -> None:
+    steady, cheap = pool(name="steady"), pool(name="cheap", spot=True)
+    spot_node = {**node_labels(cheap, "aws"), "eks.amazonaws.com/capacityType": "SPOT"}
+    assert not placement(steady, "aws")["nodeSelector"].items() <= spot_node.items(), "the same GPUs, another pool"
+    for bought in ("SPOT", "ON_DEMAND"):
+        node = {**node_labels(cheap, "aws"), "eks.amazonaws.com/capacityType": bought}
+        assert placement(cheap, "aws")["nodeSelector"].items() <= node.items(), "a fallback is used too"
 
 
 @pytest.mark.parametrize("platform", ["gke", "aks"])

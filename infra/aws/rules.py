@@ -1,0 +1,271 @@
+"""What must hold between the settings of `slipway:substrate` with kind `aws`: pure, all problems at once.
+
+It is asked while the stack file is read, before any call; it knows instance types from a table, not from AWS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from ipaddress import ip_network
+from typing import TYPE_CHECKING
+
+from components.aws import addressing
+from components.aws.instance_types import InstanceType, UnknownInstanceTypeError, lookup
+from components.settings import GpuPoolSpec, Problem
+from infra.aws.versions import STANDARD_UNTIL
+from infra.kubernetes.settings import DATABASE_URL, STORE_CREDENTIALS
+
+if TYPE_CHECKING:
+    from infra.aws.settings import AwsConfig, GpuNodeSettings
+
+_WORLD = "0.0.0.0/0"
+_GIB_FOR_THE_SYSTEM = 1.0
+"""Of a node's memory; kubelet and the daemons on every node keep at least this."""
+
+
+def problems(config: AwsConfig, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+    """Find everything that cannot hold together."""
+    yield from _zones(config)
+    yield from _network(config)
+    yield from _cluster(config)
+    yield from _nodes(config)
+    yield from _pools(config, pools)
+    yield from _workloads(config, secrets, pools)
+
+
+def _zones(config: AwsConfig) -> Iterator[Problem]:
+    for zone in config.zones:
+        if not zone.startswith(config.region) or len(zone) != len(config.region) + 1:
+            yield Problem(
+                "substrate.zones",
+                zone,
+                f"is no availability zone of {config.region}",
+                f"use names such as {config.region}a",
+            )
+    if len(set(config.zones)) != len(config.zones):
+        yield Problem("substrate.zones", list(config.zones), "names a zone twice", "name two or three different ones")
+
+
+def _network(config: AwsConfig) -> Iterator[Problem]:
+    if config.vpc is not None:
+        if config.network.model_fields_set:
+            yield Problem(
+                "substrate.network",
+                config.network.model_dump(exclude_unset=True),
+                "there is a substrate.vpc too, in which nothing is made",
+                "remove one of them",
+            )
+        missing = [zone for zone in config.zones if zone not in config.vpc.private_subnets]
+        if missing:
+            yield Problem(
+                "substrate.vpc.private_subnets",
+                config.vpc.private_subnets,
+                f"has no subnet in {', '.join(missing)}, which substrate.zones names",
+                "name one private subnet for each zone",
+            )
+    else:
+        try:
+            addressing.plan(config.network.cidr, config.zones)
+        except ValueError as error:
+            yield Problem("substrate.network.cidr", config.network.cidr, str(error), "choose another range")
+    others = {
+        "substrate.cluster.service_cidr": [config.cluster.service_cidr],
+        "substrate.network.apart_from": config.network.apart_from,
+    }
+    path = "substrate.network.cidr" if config.vpc is None else "substrate.vpc.cidr"
+    for setting, ranges in others.items():
+        for other in ranges:
+            if _overlap(config.address_range, other):
+                yield Problem(
+                    path,
+                    config.address_range,
+                    f"overlaps {other} of slipway:{setting}: addresses would mean two things",
+                    "choose a range apart from it",
+                )
+
+
+def _overlap(one: str, other: str) -> bool:
+    try:
+        return ip_network(one, strict=False).overlaps(ip_network(other, strict=False))
+    except ValueError:  # a range that is none is told by its own rule
+        return False
+
+
+def _cluster(config: AwsConfig) -> Iterator[Problem]:
+    cluster = config.cluster
+    if cluster.version not in STANDARD_UNTIL:
+        yield Problem(
+            "substrate.cluster.version",
+            cluster.version,
+            "is not in EKS's standard support",
+            f"use one of {', '.join(STANDARD_UNTIL)}",
+        )
+    if not cluster.admins:
+        yield Problem(
+            "substrate.cluster.admins",
+            [],
+            "nobody may enter the cluster, not even who runs `up`",
+            "list the role that runs `up`: arn:aws:iam::ACCOUNT:role/NAME",
+        )
+    if cluster.public_endpoint and not cluster.public_cidrs:
+        yield Problem(
+            "substrate.cluster.public_endpoint",
+            True,  # noqa: FBT003 - the value that was set
+            "a public endpoint without public_cidrs answers the whole world",
+            "list who may call it in substrate.cluster.public_cidrs, or leave the endpoint private",
+        )
+    if cluster.public_cidrs and not cluster.public_endpoint:
+        yield Problem(
+            "substrate.cluster.public_cidrs",
+            list(cluster.public_cidrs),
+            "has no effect: the endpoint is private",
+            "set substrate.cluster.public_endpoint to true, or remove it",
+        )
+    if _WORLD in cluster.public_cidrs:
+        yield Problem(
+            "substrate.cluster.public_cidrs", _WORLD, "is the whole world", "list the ranges of those who need it"
+        )
+
+
+def _nodes(config: AwsConfig) -> Iterator[Problem]:
+    nodes = config.system_nodes
+    if nodes.min > nodes.max:
+        yield Problem(
+            "substrate.system_nodes",
+            {"min": nodes.min, "max": nodes.max},
+            "min must not be above max",
+            f"set max to {nodes.min} or more",
+        )
+    database = config.database
+    if database.storage_gib > database.max_storage_gib:
+        yield Problem(
+            "substrate.database.max_storage_gib",
+            database.max_storage_gib,
+            f"is below storage_gib, {database.storage_gib}",
+            f"set it to {database.storage_gib} or more",
+        )
+
+
+def _pools(config: AwsConfig, pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+    named = {pool.name: pool for pool in pools}
+    for name in config.gpu_nodes.keys() - named.keys():
+        yield Problem(
+            f"substrate.gpu_nodes.{name}",
+            name,
+            "there is no such pool in slipway:gpu_pools",
+            f"add it there; there are {', '.join(named) or 'none'}",
+        )
+    for name, pool in named.items():
+        nodes = config.gpu_nodes.get(name)
+        if nodes is None:
+            yield Problem(
+                f"substrate.gpu_nodes.{name}",
+                None,
+                "is required: which machines the pool is made of",
+                f"./pulumiw config set --path 'slipway:substrate.gpu_nodes.{name}.instance_types[0]' g6.xlarge",
+                absent=True,
+            )
+        else:
+            yield from _pool(config, pool, nodes)
+
+
+def _pool(config: AwsConfig, pool: GpuPoolSpec, nodes: GpuNodeSettings) -> Iterator[Problem]:
+    path = f"substrate.gpu_nodes.{pool.name}"
+    for type_name in nodes.instance_types:
+        try:
+            yield from _machine(path, pool, lookup(type_name))
+        except UnknownInstanceTypeError as error:
+            yield Problem(f"{path}.instance_types", type_name, *error.rule_and_fix)
+    strange = [zone for zone in nodes.zones if zone not in config.zones]
+    if strange:
+        yield Problem(
+            f"{path}.zones", strange, "is not in slipway:substrate.zones", f"use some of {', '.join(config.zones)}"
+        )
+    if nodes.on_demand_fallback and not pool.spot:
+        yield Problem(
+            f"{path}.on_demand_fallback",
+            True,  # noqa: FBT003 - the value that was set
+            f"the pool {pool.name} is on demand already",
+            "remove it, or set spot: true on the pool",
+        )
+    if nodes.capacity_block is not None:
+        yield from _capacity_block(path, pool, nodes)
+    if nodes.efa and len(nodes.zones or config.zones) != 1:
+        yield Problem(
+            f"{path}.efa",
+            True,  # noqa: FBT003 - the value that was set
+            "EFA does not cross zones, and the pool has several",
+            f"name one zone in {path}.zones",
+        )
+
+
+def _machine(path: str, pool: GpuPoolSpec, machine: InstanceType) -> Iterator[Problem]:
+    where = f"{path}.instance_types"
+    if not machine.gpus:
+        yield Problem(where, machine.name, "has no GPU", "use a type with GPUs, such as g6.xlarge")
+        return
+    if machine.gpus != pool.gpus:
+        yield Problem(
+            where,
+            machine.name,
+            f"has {machine.gpus} GPUs, and the pool {pool.name} says gpus: {pool.gpus}",
+            f"set gpus: {machine.gpus} on the pool, or use another type",
+        )
+    room = machine.memory_gib - _GIB_FOR_THE_SYSTEM
+    if pool.cpus >= machine.vcpus or pool.memory_gib > room:
+        yield Problem(
+            where,
+            machine.name,
+            f"has {machine.vcpus} vCPUs and {machine.memory_gib:g} GiB, and the pool {pool.name} asks for "
+            f"{pool.cpus:g} and {pool.memory_gib:g}, beside what the node itself needs",
+            "ask for less in cpus and memory_gib, or use a larger type",
+        )
+
+
+def _capacity_block(path: str, pool: GpuPoolSpec, nodes: GpuNodeSettings) -> Iterator[Problem]:
+    if pool.spot:
+        yield Problem(
+            f"{path}.capacity_block",
+            nodes.capacity_block,
+            "a capacity block is bought beforehand, and the pool asks for spot",
+            "remove one of them",
+        )
+    if len(nodes.instance_types) != 1 or len(nodes.zones) != 1:
+        yield Problem(
+            f"{path}.capacity_block",
+            nodes.capacity_block,
+            "is of one instance type in one zone",
+            f"name exactly these in {path}.instance_types and {path}.zones",
+        )
+
+
+def _workloads(config: AwsConfig, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+    images = config.operator_images
+    needed = {"kuberay": True, "device_plugin": bool(pools), "autoscaler": bool(pools)}
+    for name in [one for one, wanted in needed.items() if wanted and config.image and not getattr(images, one)]:
+        yield Problem(
+            f"substrate.operator_images.{name}",
+            None,
+            "is required once substrate.image is set",
+            "set it to REPOSITORY@sha256:DIGEST; docs/aws.md says where each is published",
+            absent=True,
+        )
+    if config.gateway is not None and config.incremental_upgrade is not None:
+        yield Problem(
+            "substrate.incremental_upgrade",
+            config.incremental_upgrade.model_dump(),
+            "KubeRay then makes a Gateway of its own, which substrate.gateway would bypass",
+            "remove one of them",
+        )
+    if DATABASE_URL in secrets:
+        yield Problem(
+            DATABASE_URL, None, "the substrate aws makes its own database", "remove the encrypted key", absent=True
+        )
+    if STORE_CREDENTIALS in secrets and config.endpoint_url is None:
+        yield Problem(
+            STORE_CREDENTIALS,
+            None,
+            "pods get their rights by Pod Identity, and keys would only be one more secret",
+            "remove the encrypted key",
+            absent=True,
+        )
