@@ -17,6 +17,7 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # no
 
 from components.seam import Place  # noqa: E402
 from components.settings import SettingError  # noqa: E402
+from infra.policies.program import enforced  # noqa: E402
 from stacks.config import SECRETS, load  # noqa: E402
 from stacks.environment import deploy  # noqa: E402
 from stacks.ground import GROUND  # noqa: E402
@@ -60,10 +61,12 @@ def main() -> None:
     try:
         encrypted = secrets()
         place = Place(project=pulumi.get_project(), stack=pulumi.get_stack(), root=ROOT, secrets=encrypted)
-        env = load(settings(), encrypted, now=datetime.now(tz=UTC))
+        found = settings()
+        env = load(found, encrypted, now=datetime.now(tz=UTC))
         for warning in GROUND[env.substrate.kind].require(place, env):
             pulumi.log.warn(f"{warning.name}: {warning.seen} ({warning.fix})")
-        deploy(place, env).export()
+        with enforced(found):
+            deploy(place, env).export()
     except (ConfigError, SettingError) as error:
         raise pulumi.RunError(str(error)) from None
 

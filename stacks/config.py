@@ -23,6 +23,7 @@ from components.training_run import DataSettings, GateSettings, TrainingSettings
 from infra.aws.settings import AwsConfig
 from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
+from infra.policies.settings import PolicySettings
 from stacks.problems import ConfigError, Problem, explain
 
 Substrate = Annotated[
@@ -47,6 +48,7 @@ class EnvironmentConfig(Settings):
     release: ReleaseSettings = ReleaseSettings()
     budget: BudgetSettings | None = Field(default=None, description="what it may cost, where the ground is billed")
     lifetime: LifetimeSettings | None = Field(default=None, description="makes the environment an ephemeral one")
+    policies: PolicySettings = PolicySettings()
 
 
 def load(
