@@ -48,7 +48,7 @@ class Names:
         return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(self.region.rsplit("-", 2)[0], "aws")
 
     def name(self, role: str, longest: int = 63) -> str:
-        """`STEM-ROLE` in lower-case letters, digits and hyphens; cut, with a digest of the whole, where it is longer."""
+        """`STEM-ROLE` in lower-case letters, digits and hyphens; where it is longer, cut and with a digest."""
         whole = f"{self.stem}-{role}"
         if len(whole) <= longest and whole == _clean(whole):
             return whole
