@@ -23,7 +23,6 @@ from components.training_run import DataSettings, GateSettings, TrainingSettings
 from infra.aws.settings import AwsConfig
 from infra.kubernetes.settings import KubernetesConfig
 from infra.local.settings import LocalConfig
-from infra.policies.settings import PolicySettings
 from stacks.problems import ConfigError, Problem, explain
 
 Substrate = Annotated[
@@ -48,7 +47,6 @@ class EnvironmentConfig(Settings):
     release: ReleaseSettings = ReleaseSettings()
     budget: BudgetSettings | None = Field(default=None, description="what it may cost, where the ground is billed")
     lifetime: LifetimeSettings | None = Field(default=None, description="makes the environment an ephemeral one")
-    policies: PolicySettings = PolicySettings()
 
 
 def load(

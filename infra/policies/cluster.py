@@ -13,6 +13,7 @@ CLUSTER = frozenset({"aws:eks/cluster:Cluster"})
 NODES = frozenset({"aws:eks/nodeGroup:NodeGroup"})
 TEMPLATE = frozenset({"aws:ec2/launchTemplate:LaunchTemplate"})
 GPU = "nvidia.com/gpu"
+MOST_GPU_NODES = 16
 CONTROL_PLANE_LOGS = frozenset({"api", "audit", "authenticator", "controllerManager", "scheduler"})
 _GPU_FAMILY = re.compile(r"(p|g|gr|trn|inf|dl|vt)[0-9]")
 
@@ -125,13 +126,14 @@ def gpu_pool(resource: Declared, posture: Posture) -> Iterator[Violation]:
             reason="pods without GPUs would fill the most expensive nodes",
             fix=f"add a taint {GPU} with the effect NO_SCHEDULE",
         )  # fmt: skip
-    yield from demand(
-        resource,
-        "scalingConfig.maxSize",
-        lambda value: isinstance(value, int | float) and value <= posture.gpu_nodes,
-        f"a GPU pool may have {posture.gpu_nodes} nodes at most",
-        "lower the pool's max, or raise slipway:policies.gpu_nodes",
-    )
+    if resource.name not in posture.exceptions:
+        yield from demand(
+            resource,
+            "scalingConfig.maxSize",
+            lambda value: isinstance(value, int | float) and value <= MOST_GPU_NODES,
+            f"a GPU pool may have {MOST_GPU_NODES} nodes at most, lest a loop buys hundreds",
+            f"lower the pool's max, or allow it with the reason: slipway:substrate.exceptions {{{resource.name}: REASON}}",
+        )
     if posture.ephemeral:
         yield from demand(
             resource,

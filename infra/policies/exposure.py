@@ -1,6 +1,6 @@
 """Rules on what the world can reach: buckets, databases, load balancers, security groups.
 
-Each may be allowed by the resource's name in `slipway:policies.public`, with the reason.
+Each may be allowed by the resource's name in `slipway:substrate.exceptions`, with the reason.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
+from components.kubernetes.platforms import PLATFORMS
 from infra.policies.model import UNKNOWN, Declared, Posture, Rule, Violation, absent_or_false, demand, true
 
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
@@ -21,20 +22,25 @@ _BALANCERS = frozenset(
         "aws:elb/loadBalancer:LoadBalancer",
     }
 )
-_SCHEME = "service.beta.kubernetes.io/aws-load-balancer-scheme"
-_INTERNAL = "service.beta.kubernetes.io/aws-load-balancer-internal"
+_INTERNAL = frozenset(
+    (key, value)
+    for platform in PLATFORMS.values()
+    for key, value in platform.internal_load_balancer.items()
+    if value.lower() in ("internal", "true")  # the others say what kind of load balancer
+)
+"""The annotations that decide it, on any platform."""
 
 
 def _unless_allowed(check: Callable[[Declared], Iterator[Violation]]) -> Callable[..., Iterator[Violation]]:
     def rule(resource: Declared, posture: Posture) -> Iterator[Violation]:
-        if resource.name not in posture.public:
+        if resource.name not in posture.exceptions:
             yield from check(resource)
 
     return rule
 
 
 def _allow(resource: Declared, otherwise: str) -> str:
-    return f"{otherwise}, or allow it with the reason: slipway:policies {{public: {{{resource.name}: REASON}}}}"
+    return f"{otherwise}, or allow it with the reason: slipway:substrate.exceptions {{{resource.name}: REASON}}"
 
 
 @_unless_allowed
@@ -86,23 +92,22 @@ def internal_balancer(resource: Declared) -> Iterator[Violation]:
     )
 
 
-def internal_service(resource: Declared, posture: Posture) -> Iterator[Violation]:
-    """A Service of type LoadBalancer on EKS asks for an internal one."""
-    if posture.substrate != "aws" or resource.at("spec.type") != "LoadBalancer" or resource.name in posture.public:
-        return
+@_unless_allowed
+def internal_service(resource: Declared) -> Iterator[Violation]:
+    """A Service of type LoadBalancer asks its platform for an internal one."""
     annotations = resource.at("metadata.annotations")
-    if annotations is UNKNOWN:
+    if resource.at("spec.type") != "LoadBalancer" or annotations is UNKNOWN:
         return
     found = annotations or {}
-    if UNKNOWN in (found.get(_SCHEME), found.get(_INTERNAL)):
-        return
-    if found.get(_SCHEME) != "internal" and found.get(_INTERNAL) not in ("true", True):
+    if not any(found.get(key) in (value, UNKNOWN) for key, value in _INTERNAL):
         yield Violation(
             resource=resource,
-            property=f"metadata.annotations.{_SCHEME}",
-            value=found.get(_SCHEME),
+            property="metadata.annotations",
+            value=annotations,
             reason="its load balancer would answer the internet",
-            fix=_allow(resource, "set the annotation to internal"),
+            fix=_allow(
+                resource, "add the platform's annotation for an internal one (components/kubernetes/platforms.py)"
+            ),
         )
 
 

@@ -128,7 +128,7 @@ def _mappings(condition: Any) -> list[Mapping[str, Any]]:
 
 def known_callers(resource: Declared, posture: Posture) -> Iterator[Violation]:
     """No role or resource trusts everybody."""
-    if resource.name in posture.public:
+    if resource.name in posture.exceptions:
         return
     for at, statement in _documents(resource, RESOURCE_POLICIES):
         principal = statement.get("Principal")

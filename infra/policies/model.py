@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 _LONGEST = 100
-LIMIT = 16
 
 
 class Unknown:
@@ -29,24 +28,21 @@ UNKNOWN: Final = Unknown()
 class Posture:
     """What the stack file says that rules depend on."""
 
-    substrate: str
     ephemeral: bool = False
     """It has `slipway:lifetime`."""
     retained: bool = False
     """It has `slipway:artifacts.retain`: what it holds outlives it."""
-    public: Mapping[str, str] = field(default_factory=dict)
-    gpu_nodes: int = LIMIT
+    exceptions: Mapping[str, str] = field(default_factory=dict)
+    """`slipway:substrate.exceptions`: what rules that allow it let pass, by name, with the reason."""
 
 
 def posture(settings: Mapping[str, Any]) -> Posture:
     """Read the posture out of the keys under `slipway:`, without that prefix; what is no mapping counts as absent."""
-    artifacts, policies, substrate = (_mapping(settings.get(key)) for key in ("artifacts", "policies", "substrate"))
+    artifacts, substrate = (_mapping(settings.get(key)) for key in ("artifacts", "substrate"))
     return Posture(
-        substrate=str(substrate.get("kind", "")),
         ephemeral=settings.get("lifetime") is not None,
         retained=artifacts.get("retain") is True,
-        public=_mapping(policies.get("public")),
-        gpu_nodes=int(policies.get("gpu_nodes", LIMIT)),
+        exceptions=_mapping(substrate.get("exceptions")),
     )
 
 
