@@ -44,6 +44,13 @@ class Registration:
     parent: str
     provider: str
     dependencies: tuple[str, ...]
+    protect: bool = False
+    retain: bool = False
+    """Whether a delete leaves the real thing."""
+    ignores: tuple[str, ...] = ()
+    """Changes of these properties are nobody's business."""
+    delete_first: bool = False
+    """Whether a replacement deletes before it creates."""
 
 
 class Engine(mocks.Mocks):
@@ -92,6 +99,10 @@ class _Monitor(mocks.MockMonitor):
                     parent=request.parent.rsplit("::", 1)[-1],
                     provider=request.provider.split("::")[2:3][0] if request.provider else "",
                     dependencies=tuple(sorted(short)),
+                    protect=request.protect,
+                    retain=request.retainOnDelete,
+                    ignores=tuple(request.ignoreChanges),
+                    delete_first=request.deleteBeforeReplace,
                 )
             )
         return response
