@@ -9,9 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
-from components.aws import addressing
+from components.aws import addressing, gpu_nodes
 from components.aws.instance_types import InstanceType, UnknownInstanceTypeError, lookup
 from components.settings import GpuPoolSpec, Problem
+from infra.aws import pools
 from infra.aws.versions import STANDARD_UNTIL
 from infra.kubernetes.settings import DATABASE_URL, STORE_CREDENTIALS
 
@@ -19,18 +20,20 @@ if TYPE_CHECKING:
     from infra.aws.settings import AwsConfig, GpuNodeSettings
 
 _WORLD = "0.0.0.0/0"
+_SETTINGS = {"capacity_block_id": "capacity_block", "capacity": "capacity_block"}
+"""Fields of the machines that have another name in the stack file."""
 _GIB_FOR_THE_SYSTEM = 1.0
 """Of a node's memory; kubelet and the daemons on every node keep at least this."""
 
 
-def problems(config: AwsConfig, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+def problems(config: AwsConfig, secrets: Collection[str], asked: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
     """Find everything that cannot hold together."""
     yield from _zones(config)
     yield from _network(config)
     yield from _cluster(config)
     yield from _nodes(config)
-    yield from _pools(config, pools)
-    yield from _workloads(config, secrets, pools)
+    yield from _pools(config, asked)
+    yield from _workloads(config, secrets, asked)
 
 
 def _zones(config: AwsConfig) -> Iterator[Problem]:
@@ -63,7 +66,7 @@ def _network(config: AwsConfig) -> Iterator[Problem]:
                 f"has no subnet in {', '.join(missing)}, which substrate.zones names",
                 "name one private subnet for each zone",
             )
-    else:
+    elif len(set(config.zones)) == len(config.zones):
         try:
             addressing.plan(config.network.cidr, config.zones)
         except ValueError as error:
@@ -146,8 +149,8 @@ def _nodes(config: AwsConfig) -> Iterator[Problem]:
         )
 
 
-def _pools(config: AwsConfig, pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
-    named = {pool.name: pool for pool in pools}
+def _pools(config: AwsConfig, asked: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+    named = {pool.name: pool for pool in asked}
     for name in config.gpu_nodes.keys() - named.keys():
         yield Problem(
             f"substrate.gpu_nodes.{name}",
@@ -171,48 +174,44 @@ def _pools(config: AwsConfig, pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]
 
 def _pool(config: AwsConfig, pool: GpuPoolSpec, nodes: GpuNodeSettings) -> Iterator[Problem]:
     path = f"substrate.gpu_nodes.{pool.name}"
+    known = []
     for type_name in nodes.instance_types:
         try:
-            yield from _machine(path, pool, lookup(type_name))
+            known.append(lookup(type_name))
         except UnknownInstanceTypeError as error:
             yield Problem(f"{path}.instance_types", type_name, *error.rule_and_fix)
-    strange = [zone for zone in nodes.zones if zone not in config.zones]
-    if strange:
-        yield Problem(
-            f"{path}.zones", strange, "is not in slipway:substrate.zones", f"use some of {', '.join(config.zones)}"
-        )
+    for machine in known:
+        yield from _room(path, pool, machine)
+    if len(known) == len(nodes.instance_types):
+        for found in gpu_nodes.mismatches(pools.machines(pool, nodes), config.zones):
+            yield Problem(f"{path}.{_SETTINGS.get(found.field, found.field)}", found.value, found.rule, found.fix)
     if nodes.on_demand_fallback and not pool.spot:
         yield Problem(
             f"{path}.on_demand_fallback",
-            True,  # noqa: FBT003 - the value that was set
+            nodes.on_demand_fallback,
             f"the pool {pool.name} is on demand already",
             "remove it, or set spot: true on the pool",
         )
-    if nodes.capacity_block is not None:
-        yield from _capacity_block(path, pool, nodes)
-    if nodes.efa and len(nodes.zones or config.zones) != 1:
+    if nodes.capacity_block is not None and pool.spot:
         yield Problem(
-            f"{path}.efa",
-            True,  # noqa: FBT003 - the value that was set
-            "EFA does not cross zones, and the pool has several",
-            f"name one zone in {path}.zones",
+            f"{path}.capacity_block",
+            nodes.capacity_block,
+            "a capacity block is bought beforehand, and the pool asks for spot",
+            "remove one of them",
         )
 
 
-def _machine(path: str, pool: GpuPoolSpec, machine: InstanceType) -> Iterator[Problem]:
+def _room(path: str, pool: GpuPoolSpec, machine: InstanceType) -> Iterator[Problem]:
+    """Compare what the pool promises to workloads with what a machine has."""
     where = f"{path}.instance_types"
-    if not machine.gpus:
-        yield Problem(where, machine.name, "has no GPU", "use a type with GPUs, such as g6.xlarge")
-        return
-    if machine.gpus != pool.gpus:
+    if machine.gpus and machine.gpus != pool.gpus:
         yield Problem(
             where,
             machine.name,
             f"has {machine.gpus} GPUs, and the pool {pool.name} says gpus: {pool.gpus}",
             f"set gpus: {machine.gpus} on the pool, or use another type",
         )
-    room = machine.memory_gib - _GIB_FOR_THE_SYSTEM
-    if pool.cpus >= machine.vcpus or pool.memory_gib > room:
+    if pool.cpus >= machine.vcpus or pool.memory_gib > machine.memory_gib - _GIB_FOR_THE_SYSTEM:
         yield Problem(
             where,
             machine.name,
@@ -222,26 +221,9 @@ def _machine(path: str, pool: GpuPoolSpec, machine: InstanceType) -> Iterator[Pr
         )
 
 
-def _capacity_block(path: str, pool: GpuPoolSpec, nodes: GpuNodeSettings) -> Iterator[Problem]:
-    if pool.spot:
-        yield Problem(
-            f"{path}.capacity_block",
-            nodes.capacity_block,
-            "a capacity block is bought beforehand, and the pool asks for spot",
-            "remove one of them",
-        )
-    if len(nodes.instance_types) != 1 or len(nodes.zones) != 1:
-        yield Problem(
-            f"{path}.capacity_block",
-            nodes.capacity_block,
-            "is of one instance type in one zone",
-            f"name exactly these in {path}.instance_types and {path}.zones",
-        )
-
-
-def _workloads(config: AwsConfig, secrets: Collection[str], pools: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
+def _workloads(config: AwsConfig, secrets: Collection[str], asked: Sequence[GpuPoolSpec]) -> Iterator[Problem]:
     images = config.operator_images
-    needed = {"kuberay": True, "device_plugin": bool(pools), "autoscaler": bool(pools)}
+    needed = {"kuberay": True, "device_plugin": bool(asked), "autoscaler": bool(asked)}
     for name in [one for one, wanted in needed.items() if wanted and config.image and not getattr(images, one)]:
         yield Problem(
             f"substrate.operator_images.{name}",

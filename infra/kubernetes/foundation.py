@@ -96,8 +96,11 @@ def kubeconfig(place: Place, config: KubernetesConfig) -> str | None:
 
 def namespace_of(place: Place, config: KubernetesConfig) -> str:
     """Return the environment's namespace: the configured one, or PROJECT-STACK as a DNS label."""
-    if config.namespace is not None:
-        return config.namespace
+    return default_namespace(place) if config.namespace is None else config.namespace
+
+
+def default_namespace(place: Place) -> str:
+    """Return PROJECT-STACK as a DNS label; two stacks never have the same."""
     wanted = f"{place.project}-{place.stack}"
     label = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")
     if label == wanted and len(label) <= _LONGEST_NAME:

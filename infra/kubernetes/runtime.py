@@ -23,7 +23,7 @@ from components.seam import (
     StoreSpec,
 )
 from infra.kubernetes import names, ray_template, service, serving, storage, training
-from infra.kubernetes.names import Context
+from infra.kubernetes.names import Context, Storage
 
 
 class KubernetesRuntime:
@@ -48,6 +48,11 @@ class KubernetesRuntime:
         store = storage.provide(self.context, name, spec, opts)
         self.context = dataclasses.replace(self.context, storage=store.storage)
         return store.handle
+
+    def reach_store(self, name: str, store: Storage, *, after: Sequence[Resource], opts: ResourceOptions) -> None:
+        """Have workloads use a store that was made elsewhere; they start after `after`."""
+        ground = self.context.after(*after)
+        self.context = dataclasses.replace(ground, storage=storage.with_credentials(ground, name, store, opts))
 
     def service(self, name: str, spec: ServiceSpec, opts: ResourceOptions) -> ServiceHandle:
         """Run a service as a Deployment."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from pulumi import Output, Resource, ResourceOptions
@@ -54,6 +54,12 @@ def _bucket(context: Context, name: str, uri: str, spec: StoreSpec, opts: Resour
         secret=context.config.store_secret if credentials is None else STORE_SECRET,
         claim=None,
     )
+
+
+def with_credentials(context: Context, name: str, store: Storage, opts: ResourceOptions) -> Storage:
+    """Return `store` with the credentials of the stack file, where there are any; else pods have their own identity."""
+    credentials = _credentials(context, name, opts)
+    return store if credentials is None else replace(store, secret=STORE_SECRET)
 
 
 def _once(made: Resource, uri: str) -> Output[str]:

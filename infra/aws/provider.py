@@ -1,0 +1,75 @@
+"""The one AWS provider of an environment: account, region, tags; and how a preview goes without any account."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC
+
+import pulumi_aws as aws
+from pulumi import ResourceOptions
+
+from components.seam import GroundSpec, Place
+from infra.aws.settings import AwsConfig
+
+OFFLINE = "SLIPWAY_OFFLINE"
+"""Set by the command in a preview that needs neither network nor credentials."""
+_SERVICES = (
+    *("autoscaling", "budgets", "ec2", "ecr", "eks", "iam", "kms", "logs", "rds", "s3", "s3control"),
+    *("secretsmanager", "sns", "sts"),
+)
+"""Those that `components.aws` calls; `substrate.endpoint_url` moves them all."""
+
+
+def offline() -> bool:
+    """Whether this preview must reach nothing."""
+    return bool(os.environ.get(OFFLINE))
+
+
+def tags(place: Place, config: AwsConfig, asked: GroundSpec) -> dict[str, str]:
+    """Return the tags of everything in the environment: whose it is, who pays, and when it ends."""
+    found = {"slipway:project": place.project, "slipway:stack": place.stack}
+    if config.owner is not None:
+        found["slipway:owner"] = config.owner
+    if config.cost_centre is not None:
+        found["slipway:cost-centre"] = config.cost_centre
+    ends = asked.lifetime.expires_at if asked.lifetime else None
+    if ends is not None:
+        found["slipway:expires-at"] = ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return found
+
+
+def provider(config: AwsConfig, default_tags: Mapping[str, str], opts: ResourceOptions) -> aws.Provider:
+    """Declare the provider.
+
+    Online it takes the credentials of whoever runs it, and refuses those of another account.  Offline it has none:
+    the placeholders are sent nowhere.
+    """
+    tagged = aws.ProviderDefaultTagsArgs(tags=dict(default_tags))
+    if offline():
+        return aws.Provider(
+            "aws",
+            region=config.region,
+            access_key="offline",
+            secret_key="offline",  # noqa: S106
+            skip_credentials_validation=True,
+            skip_metadata_api_check=True,
+            skip_region_validation=True,
+            skip_requesting_account_id=True,
+            default_tags=tagged,
+            opts=opts,
+        )
+    if config.endpoint_url is not None:
+        return aws.Provider(
+            "aws",
+            region=config.region,
+            allowed_account_ids=[config.account],
+            endpoints=[aws.ProviderEndpointArgs(**dict.fromkeys(_SERVICES, config.endpoint_url))],
+            s3_use_path_style=True,
+            skip_metadata_api_check=True,
+            default_tags=tagged,
+            opts=opts,
+        )
+    return aws.Provider(
+        "aws", region=config.region, allowed_account_ids=[config.account], default_tags=tagged, opts=opts
+    )
