@@ -10,11 +10,12 @@ import sys
 from pathlib import Path
 
 from infra.engine.dependencies import is_ready
-from infra.engine.environment import compose, exports, make_state
+from infra.engine.environment import compose, exports, is_offline, make_state
 from infra.engine.find import Engine, engine_for
 from infra.engine.invocation import (
     CHANGES_STATE,
     CREATES_STACK,
+    RUNS_PROGRAM,
     TAKES_CONFIG_FILE,
     Invocation,
     parse,
@@ -22,7 +23,8 @@ from infra.engine.invocation import (
 )
 from infra.engine.layout import Project, StopError, say
 from infra.engine.locks import release_stale_locks
-from infra.engine.manifests import wanted
+from infra.engine.manifests import SOURCES, fetch, wanted
+from infra.engine.packs import with_pack
 from infra.engine.pending import settle_pending
 from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
 
@@ -30,12 +32,17 @@ USAGE = """\
 usage: ./pulumiw VERB [FLAG...]
 
   setup [--dev]        install what environments need (--dev: and what the tests need); implied by every other verb
-        [--kubernetes] and the manifests of managed operators; implied by a stack file that asks for such
+        [--kubernetes] and the manifests of managed operators; implied by verbs on a stack that asks for such
   doctor [--json]      what this machine has and lacks, with the command that installs it (--unmet: only what it lacks)
   env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
   get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
   up, preview, refresh, destroy, stack output, ...
                        Pulumi's own verbs (`./pulumiw VERB --help`); the stack is dev unless -s names another
+  stack init NAME --copy-config-from STACK
+                       a stack like another, such as an ephemeral one; writes Pulumi.NAME.yaml and its end
+
+SLIPWAY_OFFLINE=1 ./pulumiw preview -s NAME   from an empty state, without network or credentials
+SLIPWAY_POLICY_PACK=off                       leaves out the policy pack of stacks on AWS; the program keeps its rules
 """
 OWN_VERBS = ("setup", "doctor", "env", "get")
 PLAIN = "--plain"
@@ -69,8 +76,25 @@ def _run(project: Project, arguments: list[str]) -> int:
         return 0
     if not plain and arguments[0] in OWN_VERBS:
         return _own_verb(project, arguments)
+    invocation = parse(arguments)
+    if is_offline(os.environ):
+        return _offline(project, invocation)
     engine, environment = _ready(project)
-    return _engine(project, parse(arguments), engine, environment)
+    return _engine(project, invocation, engine, environment)
+
+
+def _offline(project: Project, invocation: Invocation) -> int:
+    from infra.engine import offline  # noqa: PLC0415  rarely needed
+
+    offline.refuse_changes(invocation)
+    engine = offline.require_ready(project)
+    environment = compose(project, engine, os.environ)
+    make_state(project, environment)
+    if not invocation.takes_stack():
+        return _engine(project, invocation, engine, environment)
+    if not _inside(project):
+        os.chdir(project.root)
+    return offline.preview(project, invocation, engine, environment)
 
 
 def _own_verb(project: Project, arguments: list[str]) -> int:
@@ -94,7 +118,7 @@ def _own_verb(project: Project, arguments: list[str]) -> int:
 
 def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
     engine = engine_for(project)
-    if engine is None or not is_ready(project, dev=False) or wanted(project):
+    if engine is None or not is_ready(project, dev=False):
         from infra.engine.prepare import prepare  # noqa: PLC0415
 
         engine = prepare(project, dev=False)
@@ -125,6 +149,9 @@ def _for_stack(project: Project, invocation: Invocation, engine: Engine, environ
         )
     if invocation.verb in CREATES_STACK and not stack_exists(project, stack, engine, environment):
         create_stack(project, stack, engine, environment)
+    if invocation.verb in RUNS_PROGRAM and wanted(project, short_name(stack)):
+        fetch(*SOURCES)
+    invocation = with_pack(project, invocation, stack, environment)
     folder = state_folder(environment)
     if invocation.verb in CHANGES_STATE and folder is not None:
         release_stale_locks(folder, project.name, short_name(stack))

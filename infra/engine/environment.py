@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from infra.engine.find import Engine, find_language_host
-from infra.engine.layout import Project
+from infra.engine.layout import Project, StopError
 
 EXPORTED = (
     "PATH",
@@ -20,6 +20,8 @@ EXPORTED = (
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION",
     "SLIPWAY_ROOT",
 )
+
+OFFLINE = "SLIPWAY_OFFLINE"
 
 
 def compose(project: Project, engine: Engine, given: Mapping[str, str]) -> dict[str, str]:
@@ -86,3 +88,15 @@ def make_state(project: Project, composed: Mapping[str, str]) -> None:
         pass
     finally:
         draft.unlink(missing_ok=True)
+
+
+def is_offline(given: Mapping[str, str]) -> bool:
+    """Whether the mode is on.
+
+    Raises:
+        StopError: the variable has a value that says neither.
+    """
+    value = given.get(OFFLINE, "")
+    if value not in ("", "0", "1"):
+        raise StopError(f"{OFFLINE} is {value!r}: set it to 1 for a preview without network, or unset it", status=2)
+    return value == "1"

@@ -18,6 +18,7 @@ TAKES_CONFIG_FILE = {"up", "preview", "refresh", "destroy", "import", "watch", "
 CHANGES_STATE = {"up", "refresh", "destroy", "import", "watch"}
 CONFIRMED = {"up", "refresh", "destroy", "import"}
 CREATES_STACK = {"up", "preview", "refresh", "destroy", "import", "watch", "config"}
+RUNS_PROGRAM = CREATES_STACK - {"config"}
 TAKES_STACK = CREATES_STACK | {"logs", "cancel", "state", "stack"}
 STACK_VERBS_WITHOUT_STACK = {"init", "select", "ls", "unselect", "rm", "new", "migrate"}
 ENDS_BEFORE_WORK = {"-h", "--help", "--version"}

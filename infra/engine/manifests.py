@@ -96,9 +96,10 @@ def is_complete(source: Source) -> bool:
         return False
 
 
-def wanted(project: Project) -> bool:
-    """Whether a stack file asks for operators that its stack installs itself."""
-    return any(_ASKS.search(project.stack_file(stack).read_text()) for stack in project.stacks())
+def wanted(project: Project, stack: str) -> bool:
+    """Whether a stack's file asks for operators that the stack installs itself."""
+    file = project.stack_file(stack)
+    return file.exists() and _ASKS.search(file.read_text()) is not None
 
 
 def fetch(*sources: Source) -> None:

@@ -27,7 +27,7 @@ def setup(project: Project, arguments: list[str]) -> int:
 def prepare(project: Project, *, dev: bool, kubernetes: bool = False) -> Engine:
     """Install what is missing; the engine to use.
 
-    Manifests are fetched when a stack file asks for operators of its own, or when told to (`kubernetes`).
+    Manifests are fetched when told to (`kubernetes`); a verb on a stack that asks for them fetches them by itself.
 
     Raises:
         StopError: the machine lacks something; the message names the command that installs it.
@@ -37,6 +37,6 @@ def prepare(project: Project, *, dev: bool, kubernetes: bool = False) -> Engine:
         dependencies.install(project, dev=dev)
     engine = engine_for(project) or install_engine(project)
     ensure_language_host(engine)
-    if kubernetes or manifests.wanted(project):
+    if kubernetes:
         manifests.fetch(*manifests.SOURCES)
     return engine

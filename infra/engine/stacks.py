@@ -8,6 +8,7 @@ And which stack is meant when none is named.
 import hashlib
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,6 +19,8 @@ from infra.engine.invocation import DEFAULT_STACK
 from infra.engine.layout import Project, StopError, say
 
 FILE_SCHEME = "file://"
+# read without a YAML parser, since none may be installed yet
+_MAKES_CLUSTER = re.compile(r"""^[^#]*\bkind:\s*["']?aws\b""", re.MULTILINE)
 
 
 def state_folder(environment: Mapping[str, str]) -> Path | None:
@@ -63,8 +66,16 @@ def stack_exists(project: Project, stack: str, engine: Engine, environment: Mapp
     return asked.returncode == 0
 
 
-def create_stack(project: Project, stack: str, engine: Engine, environment: Mapping[str, str]) -> None:
-    """Create the stack of an existing Pulumi.NAME.yaml, and say so.
+def makes_its_cluster(project: Project, stack: str) -> bool:
+    """Whether the stack file asks for things on AWS."""
+    file = project.stack_file(short_name(stack))
+    return file.exists() and _MAKES_CLUSTER.search(file.read_text()) is not None
+
+
+def create_stack(
+    project: Project, stack: str, engine: Engine, environment: Mapping[str, str], *flags: str, tell: bool = True
+) -> None:
+    """Create the stack of an existing Pulumi.NAME.yaml, and say so. `flags` are those of `stack init`.
 
     In a folder of its own: the engine writes the new salt into the stack file it finds.
 
@@ -82,15 +93,16 @@ def create_stack(project: Project, stack: str, engine: Engine, environment: Mapp
         (Path(scratch) / "Pulumi.yaml").write_text(f"name: {project.name}\nruntime: python\n")
         (Path(scratch) / file.name).write_text(file.read_text())
         made = subprocess.run(
-            [engine.path, "stack", "init", stack, "--no-select", "--non-interactive"],
+            [engine.path, "stack", "init", stack, "--no-select", "--non-interactive", *flags],
             cwd=scratch, env=dict(environment), capture_output=True, text=True, check=False,
         )  # fmt: skip
     if made.returncode != 0:
         raise StopError(f"the stack {stack!r} could not be created:\n{made.stderr.strip() or made.stdout.strip()}")
-    say(f"created the stack {stack!r} of {file.name} in {environment['PULUMI_BACKEND_URL']}")
+    if tell:
+        say(f"created the stack {stack!r} of {file.name} in {environment['PULUMI_BACKEND_URL']}")
 
 
-def config_copy(project: Project, stack: str) -> Path | None:
+def config_copy(project: Project, stack: str, folder: Path | None = None) -> Path | None:
     """Bring the engine's copy of the stack file up to date; None when the stack has no file.
 
     The salt that the engine wrote into the former copy is not carried over: it takes it from the state.
@@ -98,7 +110,7 @@ def config_copy(project: Project, stack: str) -> Path | None:
     file = project.stack_file(short_name(stack))
     if not file.exists():
         return None
-    copy = project.generated / "config" / file.name
+    copy = (folder or project.generated / "config") / file.name
     copy.parent.mkdir(parents=True, exist_ok=True)
     draft = copy.with_suffix(f".{os.getpid()}")
     draft.write_text(file.read_text())

@@ -132,7 +132,7 @@ def gpu_pool(resource: Declared, posture: Posture) -> Iterator[Violation]:
             "scalingConfig.maxSize",
             lambda value: isinstance(value, int | float) and value <= MOST_GPU_NODES,
             f"a GPU pool may have {MOST_GPU_NODES} nodes at most, lest a loop buys hundreds",
-            f"lower the pool's max, or allow it with the reason: slipway:substrate.exceptions {{{resource.name}: REASON}}",
+            f"lower the pool's max, or allow it with the reason: slipway:substrate.exceptions {{{resource.name}: WHY}}",
         )
     if posture.ephemeral:
         yield from demand(

@@ -127,9 +127,10 @@ def test_a_changed_pin_makes_the_cache_incomplete(
         ("config:\n  slipway:substrate:\n    kind: local\n    # operators: managed\n", False),
     ],
 )
-def test_setup_fetches_for_stacks_that_install_operators(tmp_path: Path, content: str, *, asked: bool) -> None:
+def test_manifests_are_for_stacks_that_install_operators(tmp_path: Path, content: str, *, asked: bool) -> None:
     (tmp_path / "Pulumi.prod.yaml").write_text(content)
-    assert manifests.wanted(Project(tmp_path)) is asked
+    assert manifests.wanted(Project(tmp_path), "prod") is asked
+    assert not manifests.wanted(Project(tmp_path), "dev"), "another stack's operators are no concern of this one"
 
 
 def test_go_checks_both_modules_against_committed_sums() -> None:
