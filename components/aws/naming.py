@@ -25,7 +25,10 @@ def stem(project: str, stack: str) -> str:
     whole = f"{project}-{stack}"
     if all(_PLAIN.fullmatch(part) for part in (project, stack)) and len(whole) <= STEM_LONGEST:
         return whole
-    return _with_digest(_clean(whole), f"{project}/{stack}", STEM_LONGEST)
+    readable = _clean(whole)
+    if not readable[:1].isalpha():  # RDS and others want a letter first
+        readable = f"s-{readable}"
+    return _with_digest(readable, f"{project}/{stack}", STEM_LONGEST)
 
 
 def digest(text: str, length: int = _DIGEST) -> str:
