@@ -33,7 +33,8 @@ def main() -> None:
     server.app = Gateway(url, given.settle)
     if given.attached:
         threading.Thread(target=_until_input_ends, daemon=True).start()
-    print(url, flush=True)
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()
     server.serve_forever()
 
 

@@ -1,4 +1,4 @@
-"""The account: which services this server implements, what it adds to moto's, and what AWS refuses that moto lets pass."""
+"""The account: which services this server implements, what it adds to moto's, what it refuses and moto would not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.standins.aws_server import guards, placement
 from tests.standins.aws_server.budgets import Budgets
 from tests.standins.aws_server.eks.service import EksService
 from tests.standins.aws_server.eks.state import EksState, Endpoint
-from tests.standins.aws_server.wire import Request, Response
 from tests.standins.aws_server.signature import holder
+from tests.standins.aws_server.wire import Request, Response
 from tests.standins.aws_server.world import INTERNAL, World
 
 

@@ -1,4 +1,4 @@
-"""EKS's authenticator: the webhook that an API server asks who a bearer token is (authentication.k8s.io TokenReview)."""
+"""EKS's authenticator: the webhook that an API server asks whose a bearer token is, by a TokenReview."""
 
 from __future__ import annotations
 
@@ -27,8 +27,6 @@ def review(body: Any, cluster: ClusterState | None, hosts: frozenset[str]) -> di
     status: dict[str, Any] = {"authenticated": False}
     version = body.get("apiVersion", "authentication.k8s.io/v1") if isinstance(body, dict) else ""
     try:
-        if cluster is None:
-            raise Denied("no such cluster")
         status = {"authenticated": True, "user": _user(body["spec"]["token"], cluster, hosts)}
     except (Denied, Unsigned) as denied:
         status["error"] = str(denied)
@@ -37,7 +35,9 @@ def review(body: Any, cluster: ClusterState | None, hosts: frozenset[str]) -> di
     return {"apiVersion": version, "kind": "TokenReview", "status": status}
 
 
-def _user(token: str, cluster: ClusterState, hosts: frozenset[str]) -> dict[str, Any]:
+def _user(token: str, cluster: ClusterState | None, hosts: frozenset[str]) -> dict[str, Any]:
+    if cluster is None:
+        raise Denied("no such cluster")
     url = _url(token, hosts)
     found = caller(url, {HEADER: cluster.view["name"]})
     entry = cluster.entries.get(found.principal)

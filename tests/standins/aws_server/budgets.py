@@ -156,6 +156,6 @@ def _whole(budget: Members) -> Members:
 
 
 def _normal(notification: Members) -> Members:
-    """Return what makes a notification the same: the state of the alarm does not, the kind of threshold has a default."""
+    """Return what makes a notification the same: not its alarm's state; the kind of threshold has a default."""
     kept = {key: value for key, value in notification.items() if key != "NotificationState"}
     return {"ThresholdType": "PERCENTAGE", **kept, "Threshold": float(notification["Threshold"])}

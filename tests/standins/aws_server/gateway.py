@@ -151,8 +151,8 @@ def _quietly(request: Request) -> tuple[str, dict[str, Any]]:
 
 
 def _foreign(request: Request, environ: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Return operation and parameters of a call that moto will answer, checked; of S3 and the like only method and path."""
-    plain = f"({request.method} {request.path})", {}
+    """Return operation and parameters of a call that is moto's to answer, checked; of S3 only method and path."""
+    plain: tuple[str, dict[str, Any]] = f"({request.method} {request.path})", {}
     try:
         model: ServiceModel = get_service_model(request.service)
     except Exception:  # noqa: BLE001  no such service: moto says so itself
@@ -165,7 +165,7 @@ def _foreign(request: Request, environ: dict[str, Any]) -> tuple[str, dict[str, 
     if name not in model.operation_names:
         raise Fault("InvalidAction", f"{name!r} is no operation of {request.service}")
     operation = model.operation_model(name)
-    sent = {
+    sent: Any = {
         "method": request.method,
         "values": parsed.values,
         "headers": parsed.headers,

@@ -1,4 +1,4 @@
-"""Who presigned a URL: checks AWS's signature (version 4, in the query) against the keys that this account has given out."""
+"""Who presigned a URL: checks AWS's signature, in the query, against the keys that this account has given out."""
 
 from __future__ import annotations
 

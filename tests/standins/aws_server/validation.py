@@ -1,7 +1,7 @@
 """Checks what a client sent against botocore's own model of the service: every violation at once.
 
-botocore's clients check required members and types before they send; enumerations, patterns, lengths and ranges only the
-service does. This is that half, and the other again, for clients that are not botocore. It must not know any one service.
+botocore's clients check required members and types before they send; enumerations, patterns, lengths and ranges only
+the service does. This is that half, and the other again, for clients that are not botocore. It knows no one service.
 """
 
 from __future__ import annotations

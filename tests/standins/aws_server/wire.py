@@ -87,9 +87,7 @@ def answer(request: Request, service: object) -> Response:
     """Call the operation that a request means on the service that implements it."""
     try:
         name, parameters = understood(request)
-        operation: Operation | None = getattr(service, xform_name(name), None)
-        if operation is None:
-            raise Fault("NotImplemented", f"this server has no {name} of {request.service}")
+        operation: Operation = getattr(service, xform_name(name), None) or _lacking(f"{name} of {request.service}")
         result = operation(parameters) or {}
     except Fault as fault:
         return refused(request.service, fault)
@@ -99,6 +97,13 @@ def answer(request: Request, service: object) -> Response:
     if any("is no member of" in text for text in unknown):
         raise AssertionError(f"this server answers {name} with what the service has not: {unknown}")
     return Response(200, {"Content-Type": "application/json"}, json.dumps(written).encode())
+
+
+def _lacking(what: str) -> Operation:
+    def operation(_: dict[str, Any]) -> None:
+        raise Fault("NotImplemented", f"this server has no {what}")
+
+    return operation
 
 
 def refused(service: str, fault: Fault) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.standins.aws_server.eks.clusters import MODES
-from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, page
+from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, chosen, page
 from tests.standins.aws_server.faults import in_use, invalid_parameter, invalid_request, not_found
 from tests.standins.aws_server.wire import now
 from tests.standins.aws_server.world import ACCOUNT
@@ -117,7 +117,7 @@ class Access:
         if entry.view["type"] != "STANDARD":
             raise invalid_request(f"an access entry of type {entry.view['type']} cannot be updated")
         _allowed(given)
-        changed = {key: given[key] for key in ("kubernetesGroups", "username") if key in given}
+        changed = chosen(given, ("kubernetesGroups", "username"))
         entry.view.update(changed, modifiedAt=now())
         return {"accessEntry": dict(entry.view)}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.standins.aws_server.eks.clusters import VERSIONS
-from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, identifier, page
+from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, chosen, identifier, page
 from tests.standins.aws_server.faults import in_use, invalid_parameter, not_found
 from tests.standins.aws_server.wire import now
 
@@ -46,7 +46,7 @@ class Addons:
                 "owner": "aws",
                 "publisher": "eks",
                 "namespaceConfig": {"namespace": given.get("namespaceConfig", {}).get("namespace", "kube-system")},
-                **{key: given[key] for key in ("serviceAccountRoleArn", "configurationValues") if key in given},
+                **chosen(given, ("serviceAccountRoleArn", "configurationValues")),
             }
         )
         self._identify(cluster, resource, given.get("podIdentityAssociations", []))
@@ -106,14 +106,14 @@ class Addons:
     def update_addon(self, given: Members) -> Members:
         cluster, addon = self._addon(given)
         name = given["addonName"]
-        _check(given, name, given.get("addonVersion", addon.view["addonVersion"]))
+        _check(given, name, str(given.get("addonVersion") or addon.view["addonVersion"]))
         params = {key[0].upper() + key[1:]: given[key] for key in CHANGEABLE if key in given}
         if addon.view["status"] == "DEGRADED":
             addon.view["status"] = "ACTIVE"  # can be repaired by a change
         update = self.state.update(cluster, f"addon/{name}", "AddonUpdate", params, addon)
         if "podIdentityAssociations" in given:
             self._identify(cluster, addon, given["podIdentityAssociations"])
-        addon.view.update({key: given[key] for key in CHANGEABLE if key in given})
+        addon.view.update(chosen(given, CHANGEABLE))
         return {"update": update}
 
     def delete_addon(self, given: Members) -> Members:
@@ -157,7 +157,7 @@ class Addons:
 def _check(given: Members, name: str, version: str) -> None:
     if not FORM.match(version) or version.rpartition(".")[0].rpartition(".")[0] not in _lines(name):
         raise invalid_parameter(
-            f"Addon version specified is not supported: {name} {version}; there are {', '.join(CATALOGUE[name]['versions'])}",
+            f"Addon version is not supported: {name} {version}; there are {', '.join(CATALOGUE[name]['versions'])}",
             addonName=name,
         )
     if "configurationValues" in given:
@@ -178,6 +178,6 @@ def _configured(name: str, text: str) -> None:
     for key, expected in CATALOGUE[name].get("configuration", {}).items():
         if key in values and type(values[key]).__name__ != expected:
             raise invalid_parameter(
-                f"ConfigurationValue provided in request is not supported: {key} must be {expected}, is {values[key]!r}",
+                f"ConfigurationValue provided is not supported: {key} must be {expected}, is {values[key]!r}",
                 addonName=name,
             )

@@ -1,4 +1,4 @@
-"""What a node group is made of outside EKS: its launch template and Auto Scaling group, and what EC2 lets it ask for."""
+"""What a node group is made of outside EKS, launch template and Auto Scaling group, and what EC2 lets it ask for."""
 
 from __future__ import annotations
 

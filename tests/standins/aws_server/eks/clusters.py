@@ -189,7 +189,7 @@ class Clusters:
         role, group = cluster.view["roleArn"], cluster.view["resourcesVpcConfig"]["clusterSecurityGroupId"]
 
         def gone() -> None:
-            # without the policy on its role EKS may not remove what it made: that is how security groups are left behind
+            # without the policy on its role EKS may not remove what it made: so are security groups left behind
             if NODE_POLICY in self.state.world.attached(role):
                 self.state.world.remove_group(group)
             self.state.clusters.pop(name)

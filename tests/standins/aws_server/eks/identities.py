@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, identifier, page
+from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, chosen, identifier, page
 from tests.standins.aws_server.faults import in_use, invalid_parameter, invalid_request, not_found
 from tests.standins.aws_server.wire import now
 
@@ -37,7 +37,7 @@ class Identities:
                 "modifiedAt": now(),
                 "disableSessionTags": given.get("disableSessionTags", False),
                 "ownerArn": given.get("_owner"),
-                **{key: given[key] for key in ("targetRoleArn", "policy") if key in given},
+                **chosen(given, ("targetRoleArn", "policy")),
             }
         )
         cluster.identities[name] = made
@@ -46,7 +46,7 @@ class Identities:
     def _assumable(self, role: str) -> None:
         if not self.state.world.trusts(role, "pods.eks.amazonaws.com", "sts:AssumeRole", "sts:TagSession"):
             raise invalid_parameter(
-                f"Role {role} does not exist, or its trust policy does not let pods.eks.amazonaws.com do sts:AssumeRole and sts:TagSession"
+                f"no role {role} whose trust policy lets pods.eks.amazonaws.com do sts:AssumeRole and sts:TagSession"
             )
 
     def _identity(self, given: Members) -> tuple[ClusterState, Resource]:
@@ -74,9 +74,7 @@ class Identities:
         _unowned(held)
         if "roleArn" in given:
             self._assumable(given["roleArn"])
-        changed = {
-            key: given[key] for key in ("roleArn", "disableSessionTags", "targetRoleArn", "policy") if key in given
-        }
+        changed = chosen(given, ("roleArn", "disableSessionTags", "targetRoleArn", "policy"))
         held.view.update(changed, modifiedAt=now())
         return {"association": dict(held.view)}
 

@@ -1,4 +1,4 @@
-"""Managed node groups: checked as EKS checks them, with an Auto Scaling group and a launch template that really exist."""
+"""Managed node groups, checked as EKS checks them, each with an Auto Scaling group that really exists."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.standins.aws_server.eks import capacity
 from tests.standins.aws_server.eks.clusters import VERSIONS, minor
-from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, identifier, page
+from tests.standins.aws_server.eks.state import ClusterState, EksState, Members, Resource, chosen, identifier, page
 from tests.standins.aws_server.faults import in_use, invalid_parameter, invalid_request, not_found
 from tests.standins.aws_server.wire import now
 
@@ -76,7 +76,7 @@ class NodeGroups:
             )
 
     def _group_view(self, cluster: ClusterState, given: Members, template: Members | None) -> Members:
-        version = given.get("version", cluster.view["version"])
+        version: str = given.get("version") or cluster.view["version"]
         name = given["nodegroupName"]
         data = (template or {}).get("data", {})
         types = given.get("instanceTypes") or (None if data.get("InstanceType") else ["t3.medium"])
@@ -99,7 +99,7 @@ class NodeGroups:
             "updateConfig": given.get("updateConfig") or {"maxUnavailable": 1},
             "launchTemplate": {key: template[key] for key in ("id", "name", "version")} if template else None,
             "tags": dict(given.get("tags", {})),
-            **{key: given[key] for key in ECHOED if key in given},
+            **chosen(given, ECHOED),
         }
 
     def node_group(self, given: Members) -> tuple[ClusterState, Resource]:
@@ -131,7 +131,7 @@ class NodeGroups:
             raise invalid_parameter(f"More than {MOST_TAINTS} taints", nodegroupName=given["nodegroupName"])
         params = {"MinSize": scaling["minSize"], "MaxSize": scaling["maxSize"], "DesiredSize": scaling["desiredSize"]}
         update = self.state.update(cluster, f"nodegroup/{given['nodegroupName']}", "ConfigUpdate", params, group)
-        changed = {key: given[key] for key in ("updateConfig", "nodeRepairConfig", "warmPoolConfig") if key in given}
+        changed = chosen(given, ("updateConfig", "nodeRepairConfig", "warmPoolConfig"))
         view.update({"scalingConfig": scaling, "labels": labels, "taints": taints, **changed})
         capacity.resize(self.state.world, view)
         return {"update": update}

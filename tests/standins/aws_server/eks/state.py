@@ -149,6 +149,11 @@ def issuer(region: str, cluster: str) -> str:
     return f"https://oidc.eks.{region}.amazonaws.com/id/{digest}"
 
 
+def chosen(given: Members, names: Iterable[str]) -> Members:
+    """Return those of the members that were given."""
+    return {name: given[name] for name in names if name in given}
+
+
 def page(names: Iterable[Any], parameters: Members, key: str) -> Members:
     """Return one page of a list, and where the next begins."""
     ordered = list(names)
