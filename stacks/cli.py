@@ -190,6 +190,14 @@ def schema(_: argparse.Namespace) -> int:
     return 0
 
 
+def eks_token(options: argparse.Namespace) -> int:
+    """Print a token for an EKS cluster, as kubectl and other clients ask for it; a kubeconfig names this command."""
+    from infra.aws.token import credential  # noqa: PLC0415  its SDK costs half a second
+
+    print(json.dumps(credential(options.cluster, options.region)))
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="slipway", description="Look at an environment and its model.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -208,6 +216,16 @@ def _parser() -> argparse.ArgumentParser:
         commands, "doctor", doctor, "what machine or cluster must have", "slipway doctor", as_json=True, stack=False
     )
     healthy.add_argument("-s", "--stack", help="the environment whose cluster is looked at; this machine if absent")
+    asked = _add(
+        commands,
+        "eks-token",
+        eks_token,
+        "a token for an EKS cluster, for kubectl",
+        "slipway eks-token --cluster NAME --region eu-central-1",
+        stack=False,
+    )
+    asked.add_argument("--cluster", required=True, help="the cluster's name")
+    asked.add_argument("--region", required=True, help="the region it is in")
     _add(commands, "schema", schema, "the JSON schema of a stack file", "slipway schema > schema.json", stack=False)
     return parser
 

@@ -149,6 +149,17 @@ def _cluster(found: Mapping[str, Any]) -> Iterator[Reached]:
         )
 
 
+@contextlib.contextmanager
+def _eks(found: Mapping[str, Any]) -> Iterator[Reached]:
+    """Find the cluster by its name in AWS, then go the way of every cluster."""
+    from infra.aws.access import renew  # noqa: PLC0415
+
+    where = found["substrate"]
+    there = {**where, "context": where["cluster"], "kubeconfig": renew(where, ROOT)}
+    with _cluster({**found, "substrate": there}) as reached:
+        yield reached
+
+
 def _nothing(_: Place, __: EnvironmentConfig) -> Sequence[Finding]:
     return ()
 
@@ -165,8 +176,21 @@ def _require_cluster(place: Place, env: EnvironmentConfig) -> Sequence[Finding]:
     return preflight.require(demand.needs(place, env))
 
 
+def _examine_account(place: Place, env: EnvironmentConfig) -> Sequence[Finding]:
+    from infra.aws import preflight  # noqa: PLC0415
+
+    return preflight.examine(place, env)
+
+
+def _require_account(place: Place, env: EnvironmentConfig) -> Sequence[Finding]:
+    from infra.aws import preflight  # noqa: PLC0415
+
+    return preflight.require(place, env)
+
+
 GROUND = {
     "local": Ground(reach=_this_machine, examine=_nothing, require=_nothing),
     "kubernetes": Ground(reach=_cluster, examine=_examine_cluster, require=_require_cluster),
+    "aws": Ground(reach=_eks, examine=_examine_account, require=_require_account),
 }
 """By the kind of the substrate, which is all that outputs say of it."""

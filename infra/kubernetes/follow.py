@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import logging
+import os
 import re
 import threading
 from collections import deque
@@ -68,6 +69,11 @@ class Follower:
 
     def _run(self) -> None:
         try:
+            # a cluster that this very `up` makes has no kubeconfig before it has an address
+            while not _is_there(self._context) and not self._over.wait(_POLL_S):
+                pass
+            if self._over.is_set():
+                return
             with _cluster(self._context) as cluster:
                 while not self._over.wait(_POLL_S):
                     self.look(cluster)
@@ -189,9 +195,19 @@ def _jobs(context: Context, selector: str) -> list[dict[str, Any]]:
 
 
 def _cluster(context: Context) -> AbstractContextManager[Cluster]:
+    file = _kubeconfig(context)
+    return connect(context.config.context, None if file is None else str(file))
+
+
+def _kubeconfig(context: Context) -> Path | None:
     file = context.config.kubeconfig
-    path = None if file is None else str(context.place.root / Path(file).expanduser())
-    return connect(context.config.context, path)
+    return None if file is None else context.place.root / Path(file).expanduser()
+
+
+def _is_there(context: Context) -> bool:
+    """Whether there is a kubeconfig to connect by; where none is named, clients look for themselves."""
+    file = _kubeconfig(context)
+    return file is None or any(Path(part).exists() for part in str(file).split(os.pathsep))
 
 
 def attempt_after(jobs: list[tuple[str, dict[str, Any] | None]], name: str) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
@@ -68,10 +70,10 @@ def api() -> Api:
     return Api()
 
 
-def follower() -> tuple[Follower, list[str], list[str]]:
+def follower(context: Context = CONTEXT) -> tuple[Follower, list[str], list[str]]:
     told: list[str] = []
     warned: list[str] = []
-    return Follower(CONTEXT, RUN, told.append, warned.append), told, warned
+    return Follower(context, RUN, told.append, warned.append), told, warned
 
 
 def look(watcher: Follower, api: Api) -> None:
@@ -141,13 +143,51 @@ def test_what_serve_says_of_a_broken_application_is_told_once(api: Api) -> None:
     assert "the image holds other code" in warned[1]
 
 
-def test_a_cluster_that_cannot_be_reached_is_told_and_fails_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_that_cannot_be_reached_is_told_and_fails_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr("infra.kubernetes.follow._POLL_S", 0)
-    watcher, told, _ = follower()
+    watcher, told, _ = follower(with_kubeconfig(tmp_path, "apiVersion: v1\nkind: Config\n"))
     watcher._run()
     assert len(told) == 1
     assert "cannot be shown" in told[0]
     assert failed_attempts(CONTEXT, RUN) == 0
+
+
+def test_a_cluster_that_is_only_being_made_is_waited_for_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its kubeconfig is written in the middle of `up`, long after the follower was started."""
+    monkeypatch.setattr("infra.kubernetes.follow._POLL_S", 0.01)
+    context = with_kubeconfig(tmp_path, None)
+    watcher, told, warned = follower(context)
+    watcher.start()
+    time.sleep(0.1)
+    assert (told, warned) == ([], [])
+    (tmp_path / "kubeconfig").write_text("apiVersion: v1\nkind: Config\n")
+    deadline = time.monotonic() + 20
+    while not told and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert "there is no such context" in told[0], "it looked as soon as the file was there"
+    assert failed_attempts(with_kubeconfig(tmp_path / "no", None), RUN) == 0
+    assert difference(with_kubeconfig(tmp_path / "no", None), RUN, {"seed": "1"}) is None
+
+
+def test_a_follower_whose_cluster_never_came_ends_when_it_is_stopped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("infra.kubernetes.follow._POLL_S", 0.01)
+    watcher, told, _ = follower(with_kubeconfig(tmp_path, None))
+    watcher.stop()
+    watcher._run()
+    assert told == []
+
+
+def with_kubeconfig(folder: Path, text: str | None) -> Context:
+    path = folder / "kubeconfig"
+    if text is not None:
+        path.write_text(text)
+    return dataclasses.replace(CONTEXT, config=CONFIG.model_copy(update={"kubeconfig": str(path)}))
 
 
 @pytest.mark.parametrize(
