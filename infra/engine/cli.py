@@ -7,6 +7,7 @@ replaces this process, so that signals and the terminal are its own.
 import errno
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.engine.dependencies import is_ready
@@ -80,6 +81,11 @@ def _run(project: Project, arguments: list[str]) -> int:
     if is_offline(os.environ):
         return _offline(project, invocation)
     engine, environment = _ready(project)
+    if invocation.verb == "stack" and invocation.has("--copy-config-from"):
+        from infra.engine import lifetime  # noqa: PLC0415  rarely needed
+
+        if lifetime.copies(invocation):
+            return lifetime.make_copy(project, invocation, engine, environment, datetime.now(tz=UTC))
     return _engine(project, invocation, engine, environment)
 
 
@@ -130,13 +136,22 @@ def _ready(project: Project) -> tuple[Engine, dict[str, str]]:
 def _engine(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> int:
     if not _inside(project):
         os.chdir(project.root)
-    if invocation.verb == "stack" and invocation.subverb == "rm" and not invocation.has("--preserve-config"):
-        # by default it deletes the committed stack file too
-        invocation = parse([*invocation.arguments, "--preserve-config"])
+    if invocation.verb == "stack" and invocation.subverb == "rm":
+        invocation = _without_deleting(project, invocation)
     if invocation.takes_stack() and not invocation.elsewhere:
         invocation = _for_stack(project, invocation, engine, environment)
     sys.stdout.flush()
     os.execve(engine.path, [str(engine.path), *invocation.arguments], environment)  # noqa: S606  no shell is the point
+
+
+def _without_deleting(project: Project, invocation: Invocation) -> Invocation:
+    """Keep `stack rm` from deleting the committed stack file, which it does by default; an ephemeral one's goes."""
+    from infra.engine.lifetime import has_end, stack_of  # noqa: PLC0415  rarely needed
+
+    file = project.stack_file(short_name(stack_of(invocation.arguments)))
+    if invocation.help or invocation.has("--preserve-config") or has_end(file):
+        return invocation
+    return parse([*invocation.arguments, "--preserve-config"])
 
 
 def _for_stack(project: Project, invocation: Invocation, engine: Engine, environment: dict[str, str]) -> Invocation:
