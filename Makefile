@@ -28,8 +28,8 @@ status: ## what runs, and how it is
 	@./pulumiw env >/dev/null
 	@$(SLIPWAY) status -s $(STACK)
 
-preview: ## what `make up` would change
-	./pulumiw preview -s $(STACK)
+preview: ## what `make up` would change; OFFLINE=1: from an empty state, without network or credentials
+	$(if $(filter 1,$(OFFLINE)),SLIPWAY_OFFLINE=1 )./pulumiw preview -s $(STACK)
 
 down: ## take the environment down; destroy names what it keeps
 	./pulumiw destroy -s $(STACK)
