@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Union, get_args, get_origin
@@ -59,8 +60,11 @@ def _arguments(token: str) -> type:
     module, name = token.removeprefix("aws:").split(":")
     try:
         python = importlib.import_module(f"pulumi_aws.{module.split('/')[0]}")
-        resource, arguments = getattr(python, name), getattr(python, f"{name}Args")
-    except (ImportError, AttributeError) as error:
+        resource = getattr(python, name)
+        # where a nested type has the name of a resource's own arguments, those are called otherwise
+        own = vars(sys.modules[resource.__module__])
+        arguments = own.get(f"{name}InitArgs") or own[f"{name}Args"]
+    except (ImportError, AttributeError, KeyError) as error:
         raise UnknownPropertyError(f"pulumi_aws has no resource {token}") from error
     if f'"""{name} is deprecated: ' in inspect.getsource(resource):
         raise UnknownPropertyError(f"{token} is an old name that pulumi_aws keeps for old programs")

@@ -67,7 +67,9 @@ class Ground:
 def lay(plot: Plot) -> Ground:
     """Declare keys, network, cluster, nodes, registry, database and budget."""
     config, names, opts = plot.config, plot.names, plot.opts
-    keys = Keys("keys", KeysArgs(names=names, deletion_days=7 if plot.ephemeral else 30), opts)
+    keys = Keys(
+        "keys", KeysArgs(names=names, deletion_days=7 if plot.ephemeral else 30, retain_data=plot.asked.retain), opts
+    )
     network = _network(plot, keys)
     cluster = _cluster(plot, keys, network)
     base = NetworkAddons("addons", AddonsArgs(cluster=cluster, versions=config.cluster.addon_versions), opts)
@@ -173,7 +175,7 @@ def _workload_addons(plot: Plot, cluster: EksCluster, nodes: Sequence[Resource])
         cluster_name=cluster.name,
         namespace="kube-system",
         service_account="ebs-csi-controller-sa",
-        statements=iam.ebs_csi(cluster.name),
+        statements=iam.ebs_csi(cluster.name, partition=plot.names.partition),
         associate=False,  # the add-on makes the association itself
     )
     args = WorkloadAddonsArgs(
@@ -200,6 +202,7 @@ def _database(plot: Plot, keys: Keys, network: NetworkHandle, cluster: EksCluste
         backup_days=settings.backup_days,
         deletion_protection=plot.asked.retain,
         final_snapshot=plot.asked.retain,
+        log_key=keys.logs,
     )
     return Database("database", args, plot.opts)
 

@@ -139,7 +139,8 @@ def store_identities(
     tracking = iam.write_artifacts(bucket_arn, key, [f"{prefix}{MLFLOW}/"])
     training = [
         *iam.write_artifacts(bucket_arn, key, [f"{prefix}{CHECKPOINTS}/"]),
-        *iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"]),
+        # a policy names each of its statements differently
+        *({**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])),
     ]
     made = [
         _identity(names, ground, role, (namespace, role), allowed, opts)

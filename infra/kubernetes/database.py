@@ -36,6 +36,8 @@ def provide(context: Context, name: str, opts: ResourceOptions) -> Database:
     settings = context.config.database
     if settings.url_secret is not None:
         return Database(secret=settings.url_secret, resources=[])
+    if context.made is not None and context.made.database is not None:
+        return Database(secret=DATABASE_SECRET, resources=[])  # the Job `secrets` writes the URL of MLflow's own role
     if settings.image is None:
         return Database(secret=DATABASE_SECRET, resources=[_given(context, name, opts)])
     child = context.child(opts)
