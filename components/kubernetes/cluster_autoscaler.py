@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import yaml
 from pulumi import ComponentResource, CustomTimeouts, Input, Output, Resource, ResourceOptions
 
 from components.kubernetes.manifest import PART_OF, Manifest, declare, namespace, pinned
@@ -46,6 +47,12 @@ OWN_RULES: Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str], str]
     ("", ["configmaps"], ["get", "update", "delete"], [f"{NAME}-status"], "the same"),
 )
 """The same, in its own namespace."""
+PRIORITIES = f"{NAME}-priority-expander"
+"""The ConfigMap of the priority expander; the autoscaler knows it by this name only."""
+PRIORITY_RULES: Sequence[tuple[str, Sequence[str], Sequence[str], Sequence[str], str]] = (
+    ("", ["configmaps"], ["get"], [PRIORITIES], "which group comes first"),
+)
+"""What it needs beside these where there are priorities."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,7 @@ class ClusterAutoscalerArgs:
     idle_minutes: int = 10
     """How long a node stays that nobody needs; GPU nodes are billed meanwhile."""
     priorities: Mapping[int, Sequence[str]] = field(default_factory=dict)
-    """Patterns of group names, the highest number first: spot before on-demand. Without any, the least waste decides."""
+    """Patterns of group names, the highest number first, such as spot; without any, the least waste decides."""
     flags: Sequence[str] = ()
     namespace: str = NAME
 
@@ -76,16 +83,31 @@ def manifests(args: ClusterAutoscalerArgs) -> Iterator[tuple[str, Manifest]]:
     inside: Manifest = {**everywhere, "namespace": args.namespace}
     annotated = {**inside, **({"annotations": dict(args.annotations)} if args.annotations else {})}
     yield "account", {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": annotated}
+    if args.priorities:
+        yield "priorities", _priorities(args, inside)
+    own = [*OWN_RULES, *(PRIORITY_RULES if args.priorities else ())]
     subjects = [{"kind": "ServiceAccount", "name": NAME, "namespace": args.namespace}]
     for role, kind, metadata, rules in (
         ("role", "ClusterRole", everywhere, RULES),
-        ("own-role", "Role", inside, OWN_RULES),
+        ("own-role", "Role", inside, own),
     ):
         typed: Manifest = {"apiVersion": f"{rbac}/v1", "metadata": metadata}
         yield role, {**typed, "kind": kind, "rules": [_rule(*rule) for rule in rules]}
         named = {"apiGroup": rbac, "kind": kind, "name": NAME}
         binding = {"ClusterRole": "ClusterRoleBinding", "Role": "RoleBinding"}[kind]
         yield f"{role}-binding", {**typed, "kind": binding, "roleRef": named, "subjects": subjects}
+
+
+def _priorities(args: ClusterAutoscalerArgs, metadata: Manifest) -> Manifest:
+    """Return the table of the priority expander: it is read while the autoscaler runs, and needs no restart."""
+    by_number = {number: list(args.priorities[number]) for number in sorted(args.priorities, reverse=True)}
+    table = yaml.safe_dump(by_number, sort_keys=False)
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {**metadata, "name": PRIORITIES},
+        "data": {"priorities": table},
+    }
 
 
 def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], names: Sequence[str], _why: str) -> Manifest:
@@ -127,7 +149,7 @@ def _container(args: ClusterAutoscalerArgs) -> Manifest:
         f"--namespace={args.namespace}",
         Output.concat("--node-group-auto-discovery=", args.discovery),
         "--balance-similar-node-groups",
-        "--expander=least-waste",
+        f"--expander={'priority,' if args.priorities else ''}least-waste",
         f"--scale-down-unneeded-time={args.idle_minutes}m",
         f"--scale-down-delay-after-add={args.idle_minutes}m",
         "--skip-nodes-with-local-storage=false",
