@@ -8,8 +8,11 @@ from datetime import UTC
 
 import pulumi_aws as aws
 from pulumi import ResourceOptions
+from pulumi.runtime import is_dry_run
 
+from components.limits import LifetimeSettings
 from components.seam import GroundSpec, Place
+from components.settings import SettingError
 from infra.aws.settings import AwsConfig
 
 OFFLINE = "SLIPWAY_OFFLINE"
@@ -33,10 +36,22 @@ def tags(place: Place, config: AwsConfig, asked: GroundSpec) -> dict[str, str]:
         found["slipway:owner"] = config.owner
     if config.cost_centre is not None:
         found["slipway:cost-centre"] = config.cost_centre
-    ends = asked.lifetime.expires_at if asked.lifetime else None
-    if ends is not None:
-        found["slipway:expires-at"] = ends.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if asked.lifetime is not None:
+        found["slipway:expires-at"] = _end(place, asked.lifetime)
     return found
+
+
+def _end(place: Place, lifetime: LifetimeSettings) -> str:
+    """Return when an ephemeral environment ends; the template of such environments has no end, and only previews."""
+    if lifetime.expires_at is not None:
+        return lifetime.expires_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if not is_dry_run():
+        raise SettingError(
+            "slipway:lifetime.expires_at is not set: this stack is a template. Make an environment of it by: "
+            f"./pulumiw stack init NAME --copy-config-from {place.stack}; or give it an end by: ./pulumiw config set "
+            "--path slipway:lifetime.expires_at 2027-01-31T18:00:00Z"
+        )
+    return f"{lifetime.hours:g} hours after it is made"
 
 
 def provider(config: AwsConfig, default_tags: Mapping[str, str], opts: ResourceOptions) -> aws.Provider:
