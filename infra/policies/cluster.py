@@ -98,7 +98,7 @@ def own_template(resource: Declared, _: Posture) -> Iterator[Violation]:
         resource,
         "launchTemplate",
         present,
-        "the nodes would have EKS's defaults: metadata open to pods, disks not named",
+        "the nodes would have EKS's defaults, with metadata open to pods and disks that are not named",
         "name a launch template",
     )
 

@@ -137,8 +137,8 @@ def known_callers(resource: Declared, posture: Posture) -> Iterator[Violation]:
             yield Violation(
                 resource=resource, property=f"{at}, Principal", value=principal,
                 reason="everybody on AWS would be allowed",
-                fix="name the accounts, roles or services, or allow it with the reason: slipway:policies "
-                f"{{public: {{{resource.name}: REASON}}}}",
+                fix="name the accounts, roles or services, or allow it with the reason: slipway:substrate.exceptions "
+                f"{{{resource.name}: REASON}}",
             )  # fmt: skip
         if isinstance(principal, Mapping) and any(_GITHUB in str(item) for item in _listed(principal.get("Federated"))):
             yield from _github(resource, at, statement)
