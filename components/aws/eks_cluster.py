@@ -133,7 +133,8 @@ class EksCluster(ComponentResource):
             bootstrap_self_managed_addons=False,
             deletion_protection=args.deletion_protection,
             # destroy: a control plane without its rights leaves network interfaces behind, and writes its logs anew
-            opts=ResourceOptions(parent=self, depends_on=[*rest]),
+            # protected here too: the engine then refuses before anything else of the environment is gone
+            opts=ResourceOptions(parent=self, depends_on=[*rest], protect=args.deletion_protection),
         )
 
 

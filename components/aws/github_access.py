@@ -60,7 +60,7 @@ class GithubAccess(ComponentResource):
 
     def __init__(self, name: str, args: GithubAccessArgs, opts: ResourceOptions | None = None) -> None:
         super().__init__("slipway:aws:GithubAccess", name, None, opts)
-        provider = self._provider(name, args)
+        provider = self._issuer(name, args)
         preview, seen = self._preview(name, args, provider)
         deploy, entered = self._deploy(name, args, provider)
         self.preview_role_arn = preview.arn
@@ -68,7 +68,7 @@ class GithubAccess(ComponentResource):
         self.ready = [preview, deploy, *seen, *entered]
         self.register_outputs({"preview_role_arn": self.preview_role_arn, "deploy_role_arn": self.deploy_role_arn})
 
-    def _provider(self, name: str, args: GithubAccessArgs) -> Input[str]:
+    def _issuer(self, name: str, args: GithubAccessArgs) -> Input[str]:
         if args.provider_arn is not None:
             return args.provider_arn
         made = iam.OpenIdConnectProvider(

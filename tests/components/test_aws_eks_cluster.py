@@ -83,9 +83,11 @@ def test_standard_support_no_addon_of_its_own_and_protection_as_asked(up: Engine
     assert inputs(up)["upgradePolicy"] == {"supportType": "STANDARD"}
     assert inputs(up)["bootstrapSelfManagedAddons"] is False
     assert inputs(up)["deletionProtection"] is True
-    passing = inputs(on_aws(lambda opts: cluster(opts, deletion_protection=False, service_cidr="172.20.0.0/16")))
-    assert passing["deletionProtection"] is False
-    assert passing["kubernetesNetworkConfig"] == {"serviceIpv4Cidr": "172.20.0.0/16"}
+    assert up.one(CLUSTER).protect is True
+    passing = on_aws(lambda opts: cluster(opts, deletion_protection=False, service_cidr="172.20.0.0/16"))
+    assert inputs(passing)["deletionProtection"] is False
+    assert passing.one(CLUSTER).protect is False
+    assert inputs(passing)["kubernetesNetworkConfig"] == {"serviceIpv4Cidr": "172.20.0.0/16"}
 
 
 def test_the_name_is_known_before_the_cluster_and_the_rest_comes_from_it() -> None:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from pulumi import ResourceOptions, ResourceTransformationArgs
+from pulumi import ResourceOptions
 
 from components.aws.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.aws.gpu_nodes import GpuNodes
 from components.aws.node_role import NodeRole, NodeRoleArgs
 from tests.components.aws_ground import NAMES, cluster, network, on_aws, registered, statements
-from tests.components.aws_pools import GROUPS, L4, LABELS, TAINTS, TEMPLATE, Pool, gpu, group, made, name_of, system
+from tests.components.aws_pools import L4, LABELS, TAINTS, TEMPLATE, Pool, gpu, group, made, name_of, system
 from tests.mock_engine import Engine
 
 
@@ -166,12 +165,6 @@ def test_a_preview_registers_what_an_up_registers() -> None:
     assert registered(system(preview=True)) == registered(system())
 
 
-def test_how_many_nodes_there_are_is_the_autoscaler_s() -> None:
-    ignored: dict[str, Any] = {}
-
-    def record(args: ResourceTransformationArgs) -> None:
-        ignored[args.type_] = args.opts.ignore_changes
-
-    on_aws(lambda opts: made(ResourceOptions(provider=opts.provider, transformations=[record])))
-    assert ignored[GROUPS] == ["scalingConfig.desiredSize"]
-    assert ignored[TEMPLATE] is None, "the control: nothing else is"
+def test_how_many_nodes_there_are_is_the_autoscaler_s(one: Engine) -> None:
+    assert group(one).ignores == ("scalingConfig.desiredSize",)
+    assert one.one(TEMPLATE).ignores == (), "the control: nothing else is ignored"
