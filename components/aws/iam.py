@@ -219,7 +219,7 @@ def ebs_csi(cluster_name: str, key_arn: Input[str] | None = None, *, partition: 
     return statements if key_arn is None else [*statements, *_volume_key(key_arn)]
 
 
-def _allow(sid: str, actions: list[str], resources: list[str], condition: dict[str, object]) -> Statement:
+def _allow(sid: str, actions: list[str], resources: list[str], condition: Mapping[str, Any]) -> Statement:
     return {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources, "Condition": condition}
 
 
