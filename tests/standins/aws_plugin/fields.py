@@ -178,8 +178,16 @@ def _canonical(value: Any) -> Any:
 
 
 def spelled(fields: Fields, found: Values, known: Values) -> Values:
-    """Return properties with each value that means what is known already in the known spelling and order."""
-    return {name: _spelled(fields.get(name, F()), value, known.get(name)) for name, value in found.items()}
+    """Return properties with each value that means what is known already in the known spelling and order.
+
+    What the API never tells, or leaves out because it is empty, is as known.
+    """
+    result = {name: _spelled(fields.get(name, F()), value, known.get(name)) for name, value in found.items()}
+    for name, value in known.items():
+        field = fields.get(name)
+        if field is not None and name not in result and (field.local or field.once or is_empty(value)):
+            result[name] = value
+    return result
 
 
 def _spelled(field: F, found: Any, known: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,12 +12,14 @@ from tests.standins.aws_plugin.settings import Settings
 from tests.standins.plugin.refused import Refused
 from tests.standins.plugin.values import UNKNOWN, Unknown
 
+MADE_UP = "__defaults"
+"""Names the inputs that nobody gave; the official plugin's own way of telling (pkg/tfbridge, schema.go)."""
+_RANDOM = 7
+
 
 def completed(row: Row, given: Values, settings: Settings) -> Values:
     """Return inputs with defaults, region and all tags, or refuse them with everything that is wrong."""
     wrong = list(_problems(row.all_fields, given, row.token))
-    if row.name_field and row.name_field not in given:
-        wrong.append(f"`{row.name_field}` is missing: this stand-in makes no names up")
     if wrong:
         raise Refused(f"{row.token}: {'; '.join(wrong)}")
     inputs = _with_defaults(row.fields, given)
@@ -27,9 +30,25 @@ def completed(row: Row, given: Values, settings: Settings) -> Values:
     return inputs
 
 
+def with_name(row: Row, given: Values, old: Values, name: str, seed: bytes) -> Values:
+    """Return inputs with a name, where the program gave none: that of the resource and a few random digits.
+
+    Once made up it stays (provider/autonaming.go; pkg/tfbridge, FromName).
+    """
+    if not row.name_field or row.name_field in given:
+        return given
+    if not row.names_itself:
+        raise Refused(f"{row.token}: `{row.name_field}` is missing: the official plugin makes none up either")
+    kept = row.name_field in (old.get(MADE_UP) or ()) and old.get(row.name_field)
+    made = kept or f"{name}-{hashlib.sha256(seed).hexdigest()[:_RANDOM]}"
+    return {**given, row.name_field: made, MADE_UP: [row.name_field]}
+
+
 def _problems(fields: Fields, given: Values, place: str) -> Iterator[str]:
     for name, value in given.items():
         field = fields.get(name)
+        if name == MADE_UP:
+            continue
         if field is None or field.output:
             yield f"the row of the table knows no property `{name}` of {place}"
         elif field.sub is not None and not isinstance(value, Unknown):

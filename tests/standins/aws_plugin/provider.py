@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.standins.aws_plugin.api import Api, ApiError
 from tests.standins.aws_plugin.difference import Difference, compare, with_ignored
-from tests.standins.aws_plugin.fields import Values, decode, is_empty, pruned, spelled
-from tests.standins.aws_plugin.inputs import completed, planned
+from tests.standins.aws_plugin.fields import Values, decode, pruned, spelled
+from tests.standins.aws_plugin.inputs import MADE_UP, completed, planned, with_name
 from tests.standins.aws_plugin.row import Row, Work
 from tests.standins.aws_plugin.settings import Settings, parse_settings
 from tests.standins.aws_plugin.table import row_of
@@ -51,10 +51,11 @@ class Provider:
         )
         return f"region {self.settings.region or 'not known yet'}, {where}"
 
-    def check(self, urn: str, given: Values) -> Values:
+    def check(self, urn: str, old: Values, given: Values, seed: bytes) -> Values:
         """Complete the inputs, or refuse them."""
         row = row_of(urn)
-        return _marked(completed(row, plain(given), self.settings), given)
+        named = with_name(row, plain(given), plain(old), urn.rsplit("::", 1)[1], seed)
+        return _marked(completed(row, named, self.settings), given)
 
     def diff(self, urn: str, state: Values, old: Values, new: Values, ignored: Sequence[str]) -> Difference:
         """Compare the last known state with new inputs."""
@@ -165,11 +166,7 @@ class Provider:
         state = decode(row.fields, found, row.style)
         if row.tagging is not None:
             state |= self._tags(row, work, found, known)
-        state = spelled(row.fields, state, known)
-        for name, field in row.all_fields.items():
-            carried = field.local or field.once or is_empty(known.get(name))
-            if name in known and name not in state and carried:
-                state[name] = known[name]
+        state = spelled(row.all_fields, state, known)
         for name, where in row.computed.items():
             value = where(work, found) if callable(where) else _at(found, where)
             if value is not None:
@@ -188,7 +185,8 @@ class Provider:
 
 
 def _difference(row: Row, state: Values, old: Values, new: Values) -> Difference:
-    return compare(row.all_fields, state, old, new, row.name_field, leaf=row.leaf)
+    chosen = "" if row.name_field in (new.get(MADE_UP) or ()) else row.name_field
+    return compare(row.all_fields, state, old, new, chosen, leaf=row.leaf)
 
 
 def _read(row: Row, work: Work) -> Values:

@@ -48,6 +48,7 @@ class Row:
         wait: waits until it is usable, after create and update.
         tagging: how it is tagged; None: it is not.
         name_field: the property whose value the user chose and which must be unique.
+        names_itself: whether the official plugin makes that name up where none is given.
         leaf: a new one cannot be told from the old one, so the old one goes first.
         moving: computed values that every update changes.
         regional: whether it lives in a region.
@@ -65,6 +66,7 @@ class Row:
     computed: Mapping[str, Computed] = field(default_factory=dict)
     tagging: Tagging | None = None
     name_field: str = ""
+    names_itself: bool = True
     leaf: bool = False
     moving: tuple[str, ...] = ()
     regional: bool = True

@@ -141,6 +141,7 @@ ALIAS = Row(
     update=lambda work: work.call("update_alias", AliasName=work.id, **work.params("targetKeyId")),
     delete=lambda work: work.call("delete_alias", AliasName=work.id),
     name_field="name",
+    names_itself=False,
 )
 
 

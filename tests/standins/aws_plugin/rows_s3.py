@@ -80,6 +80,7 @@ BUCKET = Row(
     delete=_delete_bucket,
     tagging=Tagging(given=None, read=_read_tags, change=_change_tags),
     name_field="bucket",
+    names_itself=False,
 )
 
 

@@ -49,8 +49,9 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
 
     @told
     def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
+        old, new = from_struct(request.olds), from_struct(request.news)
         return provider_pb2.CheckResponse(
-            inputs=to_struct(self._provider.check(request.urn, from_struct(request.news)))
+            inputs=to_struct(self._provider.check(request.urn, old, new, request.randomSeed))
         )
 
     @told

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.standins.aws_plugin import rows_iam, rows_kms, rows_network, rows_routes, rows_s3, rows_security
+from tests.standins.aws_plugin import (
+    rows_budgets,
+    rows_compute,
+    rows_ecr,
+    rows_eks,
+    rows_eks_access,
+    rows_iam,
+    rows_kms,
+    rows_network,
+    rows_rds,
+    rows_routes,
+    rows_s3,
+    rows_security,
+    rows_watch,
+)
 from tests.standins.aws_plugin.row import Row
 from tests.standins.plugin.refused import Refused
 
-ROWS: Mapping[str, Row] = {
-    row.token: row
-    for module in (rows_iam, rows_kms, rows_network, rows_routes, rows_s3, rows_security)
-    for row in module.ROWS
-}
+_MODULES = (
+    *(rows_network, rows_routes, rows_security, rows_compute),
+    *(rows_eks, rows_eks_access),
+    *(rows_iam, rows_kms, rows_s3, rows_ecr, rows_rds, rows_watch, rows_budgets),
+)
+ROWS: Mapping[str, Row] = {row.token: row for module in _MODULES for row in module.ROWS}
 
 
 def row_of(urn: str) -> Row:
