@@ -51,12 +51,7 @@ class Gateway:
             if answered is None:
                 return self._forwarded(environ, start, request)
         except Exception:  # noqa: BLE001  what went wrong in a test server is told, not retried
-            text = traceback.format_exc()
-            answered = Response(
-                400,
-                {"Content-Type": "application/json"},
-                json.dumps({"__type": "ServerError", "message": text}).encode(),
-            )
+            answered = refused(request.service or "ec2", Fault("ServerError", traceback.format_exc()))
         start(
             f"{answered.status} {REASONS.get(answered.status, 'Error')}",
             [*answered.headers.items(), ("Content-Length", str(len(answered.body)))],

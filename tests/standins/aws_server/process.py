@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,9 +49,8 @@ class AwsServer:
 
     def client(self, service: str, region: str | None = None, **credentials: str) -> Any:
         """Return a client of a service; whoever has no credentials of their own is the account's administrator."""
-        given = {"aws_access_key_id": KEY, "aws_secret_access_key": KEY, **credentials}
-        config = Config(retries={"total_max_attempts": 1}, inject_host_prefix=False, s3={"addressing_style": "path"})
-        return boto3.client(service, endpoint_url=self.url, region_name=region or self.region, config=config, **given)
+        keys = (("aws_access_key_id", KEY), ("aws_secret_access_key", KEY))
+        return _client(self.url, service, region or self.region, tuple({**dict(keys), **credentials}.items()))
 
     def calls(self, service: str | None = None, operation: str | None = None) -> list[dict[str, Any]]:
         """Return every call so far: service, region, operation, parameters."""
@@ -85,6 +85,13 @@ class AwsServer:
             urllib.request.Request(f"{self.url}/_slipway/{path}", data=data), timeout=60
         ) as answer:
             return json.load(answer)
+
+
+@cache
+def _client(url: str, service: str, region: str, keys: tuple[tuple[str, str], ...]) -> Any:
+    """Return a client; making one costs more than a hundred calls with it."""
+    config = Config(retries={"total_max_attempts": 1}, inject_host_prefix=False, s3={"addressing_style": "path"})
+    return boto3.client(service, endpoint_url=url, region_name=region, config=config, **dict(keys))
 
 
 @contextmanager

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -17,6 +16,7 @@ from urllib.parse import unquote
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from moto.ec2.models import ec2_backends
 
 ACCOUNT = "123456789012"
 STATIC_KEY = "test"
@@ -171,10 +171,9 @@ class World:
             self._images.extend(entry["ImageId"] for entry in self.ec2.describe_images(Owners=["amazon"])["Images"][:1])
         return self._images[0]
 
-    def until(self, done: Any, what: str, within_s: float = 5) -> None:
-        """Wait for something that the account does by itself."""
-        end = time.monotonic() + within_s
-        while not done():
-            if time.monotonic() > end:
-                raise AssertionError(f"not within {within_s} s: {what}")
-            time.sleep(0.02)
+    def release_interfaces(self) -> None:
+        """Forget the interfaces of instances that have ended: EC2 does so with them, moto keeps them for ever."""
+        backend = ec2_backends[ACCOUNT][self.region]
+        for name, interface in list(backend.enis.items()):
+            if interface.instance is not None and interface.instance.state == "terminated":
+                backend.enis.pop(name)

@@ -69,11 +69,11 @@ def _reserved(given: Members, data: Members) -> None:
         raise invalid_parameter("With CAPACITY_BLOCK the instance type stands in the launch template")
 
 
-def start(world: World, view: Members, data: Members) -> str:
+def start(world: World, view: Members, data: Members, group: str) -> str:
     """Make the Auto Scaling group of a node group and return its name."""
     unique = uuid.uuid4()
     made = f"eks-{unique}"
-    world.ec2.create_launch_template(LaunchTemplateName=made, LaunchTemplateData=_launch(world, view, data))
+    world.ec2.create_launch_template(LaunchTemplateName=made, LaunchTemplateData=_launch(world, view, data, group))
     name = f"eks-{view['nodegroupName']}-{unique}"
     cluster = view["clusterName"]
     tags = {
@@ -105,10 +105,11 @@ def start(world: World, view: Members, data: Members) -> str:
     return name
 
 
-def _launch(world: World, view: Members, data: Members) -> Members:
+def _launch(world: World, view: Members, data: Members, group: str) -> Members:
+    """Return what instances are started from; without a group of its own the cluster's."""
     kind = (view["instanceTypes"] or [data.get("InstanceType")])[0]
     carried = {key: data[key] for key in CARRIED if key in data}
-    return {"ImageId": data.get("ImageId", world.image), "InstanceType": kind, **carried}
+    return {"ImageId": data.get("ImageId", world.image), "InstanceType": kind, "SecurityGroupIds": [group], **carried}
 
 
 def resize(world: World, view: Members) -> None:
@@ -120,18 +121,20 @@ def resize(world: World, view: Members) -> None:
         MaxSize=scaling["maxSize"],
         DesiredCapacity=scaling["desiredSize"],
     )
+    world.release_interfaces()
 
 
-def replace_template(world: World, view: Members, data: Members) -> None:
+def replace_template(world: World, view: Members, data: Members, group: str) -> None:
     """Make new instances from another version of the launch template."""
     world.ec2.create_launch_template_version(
-        LaunchTemplateName=_template(view), LaunchTemplateData=_launch(world, view, data)
+        LaunchTemplateName=_template(view), LaunchTemplateData=_launch(world, view, data, group)
     )
 
 
 def stop(world: World, view: Members) -> None:
     """Remove the Auto Scaling group with its instances, and the launch template that EKS made."""
     world.scaling.delete_auto_scaling_group(AutoScalingGroupName=_group(view), ForceDelete=True)
+    world.release_interfaces()
     world.ec2.delete_launch_template(LaunchTemplateName=_template(view))
 
 

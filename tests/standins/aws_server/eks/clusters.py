@@ -231,8 +231,6 @@ def _logging(given: Members, before: Members | None = None) -> Members:
         kind for entry in (before or {}).get("clusterLogging", []) if entry["enabled"] for kind in entry["types"]
     }
     for entry in given.get("clusterLogging", []):
-        if unknown := set(entry["types"]) - set(LOG_TYPES):
-            raise invalid_parameter(f"log types {sorted(unknown)} are none of {', '.join(LOG_TYPES)}")
         enabled = enabled | set(entry["types"]) if entry.get("enabled") else enabled - set(entry["types"])
     split = (([kind for kind in LOG_TYPES if (kind in enabled) is on], on) for on in (True, False))
     return {"clusterLogging": [{"types": types, "enabled": on} for types, on in split if types]}

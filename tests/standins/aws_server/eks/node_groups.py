@@ -31,7 +31,7 @@ class NodeGroups:
         self._check(cluster, given)
         template = capacity.template(self.state.world, given)
         resource = Resource(self._group_view(cluster, given, template))
-        group = capacity.start(self.state.world, resource.view, (template or {}).get("data", {}))
+        group = capacity.start(self.state.world, resource.view, (template or {}).get("data", {}), _own(cluster))
         resource.view["resources"] = {"autoScalingGroups": [{"name": group}]}
         cluster.node_groups[name] = resource
         self.admit_nodes(cluster, given["nodeRole"])
@@ -155,7 +155,7 @@ class NodeGroups:
         view.update(version=version, releaseVersion=given.get("releaseVersion", _release(version)))
         if template:
             view["launchTemplate"] = {key: template[key] for key in ("id", "name", "version")}
-            capacity.replace_template(self.state.world, view, template["data"])
+            capacity.replace_template(self.state.world, view, template["data"], _own(cluster))
         return {"update": update}
 
     def delete_nodegroup(self, given: Members) -> Members:
@@ -174,6 +174,11 @@ class NodeGroups:
 
         group.becoming("DELETING", "DELETING", self.state.settle_s, gone)
         return {"nodegroup": dict(group.view)}
+
+
+def _own(cluster: ClusterState) -> str:
+    """Return the security group that the cluster gives its nodes."""
+    return str(cluster.view["resourcesVpcConfig"]["clusterSecurityGroupId"])
 
 
 def _sizes(scaling: Members) -> None:

@@ -16,7 +16,7 @@ MOST_TAGS = 50
 
 
 # the order matters: what one part leaves open, a part before it supplies
-class EksService(Access, Addons, Identities, Clusters, NodeGroups):
+class EksService(Access, Identities, Addons, Clusters, NodeGroups):
     """EKS of one region; an operation of the model is a method of the same name, in Python's spelling."""
 
     def __init__(self, state: EksState) -> None:
