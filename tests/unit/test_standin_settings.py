@@ -13,6 +13,7 @@ import yaml
 
 from tests.standins.kubernetes_plugin import settings
 from tests.standins.kubernetes_plugin.api import Api, Unreachable
+from tests.standins.kubernetes_plugin.login import Login
 from tests.standins.kubernetes_plugin.refused import NoCluster
 from tests.standins.kubernetes_plugin.values import UNKNOWN
 from tests.standins.plugin.refused import Refused
@@ -73,13 +74,13 @@ def test_contents_and_path_of_a_kubeconfig_mean_the_same(tmp_path: Path) -> None
     for given in (kubeconfig(), str(path)):
         access = settings.open_access(settings.parse_settings({"kubeconfig": given}, {}))
         assert (access.server, access.namespace) == ("https://127.0.0.1:6443", "mine")
-        assert access.headers == {"Authorization": "Bearer t"}
+        assert access.login.headers() == {"Authorization": "Bearer t"}
 
 
 def test_context_and_namespace_of_the_provider_win() -> None:
     given = {"kubeconfig": kubeconfig(), "context": "two", "namespace": "env"}
     access = settings.open_access(settings.parse_settings(given, {}))
-    assert (access.server, access.namespace, access.headers) == ("https://127.0.0.1:7443", "env", {})
+    assert (access.server, access.namespace, access.login.headers()) == ("https://127.0.0.1:7443", "env", {})
 
 
 @pytest.mark.parametrize("given", [{"kubeconfig": "/no/such/file"}, {"kubeconfig": kubeconfig(), "context": "three"}])
@@ -88,9 +89,9 @@ def test_what_leads_to_no_cluster_lets_a_preview_go_on(given: dict[str, str]) ->
         settings.open_access(settings.parse_settings(given, {}))
 
 
-def test_a_login_by_another_program_is_refused() -> None:
-    given = {"kubeconfig": kubeconfig(exec={"command": "login"})}
-    with pytest.raises(Refused, match="`exec`"):
+def test_a_login_in_another_s_name_is_refused() -> None:
+    given = {"kubeconfig": kubeconfig(**{"as": "somebody"})}
+    with pytest.raises(Refused, match="`as`"):
         settings.open_access(settings.parse_settings(given, {}))
 
 
@@ -145,7 +146,7 @@ def test_a_request_is_repeated_while_the_api_server_is_away() -> None:
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        api = Api(settings.Access(url, "default", {}, ssl.create_default_context()))
+        api = Api(settings.Access(url, "default", Login(), ssl.create_default_context()))
         assert api.request("GET", "/version", patience_s=30) == {"gitVersion": "v1"}
         server.shutdown()
     with pytest.raises(Unreachable, match="does not answer"):

@@ -23,6 +23,7 @@ from tests.standins.plugin.refused import Refused
 APPLY = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 _REQUEST_S = 60.0
+_UNAUTHORIZED = 401
 _AGAIN = (429, 500, 502, 503, 504)
 _PATIENCE_S = 60.0  # an API server that restarts is back within
 _USER_AGENT = "pulumi-kubernetes-standin"
@@ -80,7 +81,8 @@ class Api:
 
     def __init__(self, access: Access, stop: threading.Event | None = None) -> None:
         self.server = access.server
-        self._headers = {"User-Agent": _USER_AGENT, "Accept": "application/json", **access.headers}
+        self._headers = {"User-Agent": _USER_AGENT, "Accept": "application/json"}
+        self._login = access.login
         self._pool = urllib3.PoolManager(ssl_context=access.tls, maxsize=32, block=False, retries=False)
         self._places: dict[Kind, Place] = {}
         self._stop = stop or threading.Event()
@@ -98,16 +100,21 @@ class Api:
         """Send one request and return the answer; `ApiError` when it is refused, `Unreachable` when nobody answers."""
         url = f"{self.server}{path}" + (f"?{urllib.parse.urlencode(query)}" if query else "")
         payload = None if body is None else json.dumps(body).encode()
-        headers = self._headers if payload is None else {**self._headers, "Content-Type": content_type}
-        deadline, pause = time.monotonic() + patience_s, 0.2
+        kind = {} if payload is None else {"Content-Type": content_type}
+        deadline, pause, known = time.monotonic() + patience_s, 0.2, True
         while True:
+            shown = self._login.headers()
             try:
+                headers = {**self._headers, **kind, **shown}
                 answer = self._pool.request(method, url, body=payload, headers=headers, timeout=_REQUEST_S)
                 problem: Refused | None = None if answer.status < 400 else _error(answer)
                 if problem is None:
                     return _decoded(answer)
             except HTTPError as error:
                 problem = Unreachable(f"the API server {self.server} does not answer: {error}")
+            if isinstance(problem, ApiError) and problem.code == _UNAUTHORIZED and known and self._login.refused(shown):
+                known = False  # a token may have been revoked before its time: one more attempt with a new one
+                continue
             if isinstance(problem, ApiError) and problem.code not in _AGAIN:
                 raise problem
             if time.monotonic() + pause > deadline or self._stop.wait(pause):

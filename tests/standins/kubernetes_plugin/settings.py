@@ -18,6 +18,7 @@ from typing import Any
 
 import yaml
 
+from tests.standins.kubernetes_plugin.login import Login, PluginLogin
 from tests.standins.kubernetes_plugin.refused import NoCluster
 from tests.standins.kubernetes_plugin.values import UNKNOWN
 from tests.standins.plugin.refused import Refused
@@ -91,7 +92,7 @@ class Access:
 
     server: str
     namespace: str
-    headers: Mapping[str, str]
+    login: Login
     tls: ssl.SSLContext
 
 
@@ -129,7 +130,7 @@ def open_access(settings: Settings) -> Access:
     user = _entry(config, "users", str(context["user"])) if context.get("user") else {}
     server = str(cluster.get("server", ""))
     check_endpoint(server)
-    for section, names in ((cluster, ("proxy-url",)), (user, ("exec", "auth-provider", "username", "as"))):
+    for section, names in ((cluster, ("proxy-url",)), (user, ("auth-provider", "username", "as"))):
         for name in names:
             if section.get(name):
                 raise Refused(f"the stand-in for the Kubernetes plugin does not support `{name}` in a kubeconfig")
@@ -137,7 +138,7 @@ def open_access(settings: Settings) -> Access:
     return Access(
         server=server.rstrip("/"),
         namespace=settings.namespace or str(context.get("namespace") or "default"),
-        headers={"Authorization": f"Bearer {token}"} if token else {},
+        login=PluginLogin(user["exec"]) if user.get("exec") and not token else Login(token),
         tls=_tls(cluster, user),
     )
 
