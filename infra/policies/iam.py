@@ -47,9 +47,9 @@ _ONE_REPOSITORY = re.compile(r"repo:[^*?:/]+/[^*?:/]+:.+")
 
 
 @functools.cache
-def exceptions() -> Mapping[str, Mapping[str, str]]:
-    """Return the reasoned list: `actions` (patterns) and `managed` (names), each with its reason."""
-    found: Mapping[str, Mapping[str, str]] = json.loads(EXCEPTIONS.read_text(encoding="utf-8"))
+def exceptions() -> Mapping[str, Mapping[str, Any]]:
+    """Return the reasoned list: `actions` (patterns), `managed` policies, and those `managed_for` named resources."""
+    found: Mapping[str, Mapping[str, Any]] = json.loads(EXCEPTIONS.read_text(encoding="utf-8"))
     return found
 
 
@@ -167,6 +167,11 @@ def _github(resource: Declared, at: str, statement: Mapping[str, Any]) -> Iterat
         )  # fmt: skip
 
 
+def _may_carry(name: str, managed: str) -> bool:
+    alone = exceptions()["managed_for"].get(managed)
+    return managed in exceptions()["managed"] or (alone is not None and fnmatch.fnmatchcase(name, alone["resource"]))
+
+
 def listed_policies(resource: Declared, _: Posture) -> Iterator[Violation]:
     """A role carries no policy of AWS's that is not on the list."""
     role = resource.type == "aws:iam/role:Role"
@@ -174,7 +179,7 @@ def listed_policies(resource: Declared, _: Posture) -> Iterator[Violation]:
     for at, arn in found:
         if arn is UNKNOWN or not isinstance(arn, str) or ":aws:policy/" not in arn:
             continue
-        if arn.rpartition("/")[2] not in exceptions()["managed"]:
+        if not _may_carry(resource.name, arn.rpartition("/")[2]):
             yield Violation(
                 resource=resource, property=at, value=arn,
                 reason="AWS decides what it allows, on every resource",

@@ -155,12 +155,21 @@ def test_a_policy_document_may_be_an_object_as_well_as_a_text() -> None:
 def test_every_exception_of_the_list_has_a_reason_and_is_narrow() -> None:
     listed = iam.exceptions()
     assert all(len(reason) > 5 for part in ("actions", "managed") for reason in listed[part].values())
+    assert all(len(alone["reason"]) > 5 for alone in listed["managed_for"].values())
     assert not iam.is_excepted("s3:GetObject")
     for pattern in listed["actions"]:
         service, _, action = pattern.partition(":")
         assert "*" not in service, pattern
         reads = ("Describe", "Get", "List", "View", "TagSession")
         assert action.startswith(reads), f"{pattern} would allow changes on every resource"
+
+
+def test_a_wide_policy_may_be_listed_for_one_resource_alone() -> None:
+    properties = {"role": "r", "policyArn": "arn:aws:iam::aws:policy/PowerUserAccess"}
+    deploy = Declared(type=CASES["managed-policies-listed"].type, name="github-deploy-it", properties=properties)
+    check = BY_NAME["managed-policies-listed"].check
+    assert list(check(deploy, PLAIN)) == []
+    assert len(list(check(replace(deploy, name="training-it"), PLAIN))) == 1
 
 
 BUCKETS = [
