@@ -10,9 +10,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from pulumi import CustomTimeouts, Output, Resource, ResourceOptions
+from pulumi import CustomTimeouts, Input, Output, Resource, ResourceOptions
 
 from components.kubernetes.manifest import declare
+from components.kubernetes.network_policies import ANYWHERE, ROLE_LABEL, Paths, manifest, to_data
+from components.kubernetes.platforms import PLATFORMS, Endpoint
 from infra.kubernetes import pods
 from infra.kubernetes.database import URL_KEY, USER
 from infra.kubernetes.names import (
@@ -23,6 +25,7 @@ from infra.kubernetes.names import (
     RAY_TOKEN_SECRET,
     SERVING_TOKEN_SECRET,
     Context,
+    ManagedDatabase,
     service_host,
     short_digest,
 )
@@ -31,6 +34,10 @@ from infra.kubernetes.pods import Manifest
 _MODULE = "infra.kubernetes.incluster.secrets"
 _BYTES = 32
 _DEADLINE_S = 600
+TRACKING_ROLE = "tracking"
+"""The role, and the database of its own, that the tracking server has on a managed PostgreSQL server."""
+_STEP = {"slipway/step": "secrets"}
+_HTTPS = 443
 Rules = Mapping[str, Mapping[str, Any]]
 
 
@@ -46,7 +53,27 @@ def rules(context: Context) -> dict[str, Rules]:
         host = service_host(DATABASE_SERVICE, context.namespace)
         url = f"postgresql+psycopg2://{USER}:{{password}}@{host}:{DATABASE_PORT}/{USER}"
         found[DATABASE_SECRET] = {"password": generated, URL_KEY: {"template": url}}
+    managed = _managed(context)
+    if managed is not None:
+        own = {"role": TRACKING_ROLE, "database": TRACKING_ROLE, "region": managed.region}
+        found[DATABASE_SECRET] = {"password": generated, URL_KEY: {"postgres": own}}
     return found
+
+
+def _managed(context: Context) -> ManagedDatabase | None:
+    return None if context.made is None else context.made.database
+
+
+def specification(wanted: Mapping[str, Rules], managed: ManagedDatabase | None) -> Input[str]:
+    """Return the rules as the Job takes them; where a server is made by the cloud, its address comes with it."""
+    if managed is None:
+        return json.dumps(wanted)  # in this order: a template uses the Secrets before its own
+
+    def complete(server: Mapping[str, Any]) -> str:
+        own = {**wanted[DATABASE_SECRET][URL_KEY]["postgres"], **server, "port": int(server["port"])}
+        return json.dumps({**wanted, DATABASE_SECRET: {**wanted[DATABASE_SECRET], URL_KEY: {"postgres": own}}})
+
+    return Output.all(host=managed.host, port=managed.port, secret=managed.secret).apply(complete)
 
 
 def fill(context: Context, name: str, opts: ResourceOptions) -> Resource:
@@ -61,7 +88,9 @@ def fill(context: Context, name: str, opts: ResourceOptions) -> Resource:
         )
         for secret in wanted
     ]
-    allowed = [declare(f"{name}-{role}", manifest, child) for role, manifest in _right(context, list(wanted))]
+    allowed = [declare(f"{name}-{role}", right, child) for role, right in _right(context, list(wanted))]
+    if _managed(context) is not None:
+        allowed.append(declare(f"{name}-network", _network(context), child))
     within = ResourceOptions(custom_timeouts=CustomTimeouts(create=f"{_DEADLINE_S + 60}s"))
     after = context.child(ResourceOptions.merge(opts, within), depends_on=[*made, *allowed])
     return declare(f"{name}-job", job(context, wanted, _marks(made)), after)
@@ -83,6 +112,15 @@ def _right(context: Context, names: Sequence[str]) -> list[tuple[str, Manifest]]
     ]
 
 
+def _network(context: Context) -> Manifest:
+    """Let this Job's pods, and no other Job's, reach the server, its administrator's secret and who they are."""
+    servers = [Endpoint(cidr=target.cidr, ports=target.ports) for target in context.config.egress.database]
+    cloud = Endpoint(cidr=ANYWHERE, ports=(_HTTPS,))
+    paths = Paths(object_store=[*servers, cloud], identity=PLATFORMS[context.config.platform].identity.endpoints)
+    policy = manifest("secrets", to_data({ROLE_LABEL: "setup", **_STEP}, paths), context.namespace)
+    return {**policy, "metadata": context.metadata("secrets")}
+
+
 def _marks(made: Sequence[Resource]) -> Output[str]:
     """Return text that changes when one of the Secrets is another object than before."""
     metadata = [cast("Any", secret).metadata for secret in made]
@@ -94,15 +132,20 @@ def _identity(metadata: Any) -> str:
 
 
 def job(context: Context, wanted: Mapping[str, Rules], marks: Output[str]) -> Manifest:
-    """Return the Job; its name says what it fills and with which image, so a change of either is a new Job."""
-    spec = json.dumps(wanted)  # in this order: a template uses the Secrets before its own
+    """Return the Job; its name says what it fills and with which image, so a change of either is a new Job.
+
+    The address of a managed server is not in the name, which a preview must know; another address replaces the Job.
+    """
+    managed = _managed(context)
     scratch, mount = pods.scratch("16Mi")
     filler = pods.container(
         context,
         "secrets",
         command=[pods.PYTHON, "-m", _MODULE],
-        args=[context.namespace, spec],
-        resources=pods.resources("50m", "128Mi", cpu_limit="500m"),
+        args=[context.namespace, specification(wanted, managed)],
+        env=[] if managed is None or context.made is None else pods.env(context.made.environment),
+        # the cloud's SDK takes as much again as everything else
+        resources=pods.resources("50m", "128Mi" if managed is None else "256Mi", cpu_limit="500m"),
         volumeMounts=[mount],
     )
     pod = pods.pod(
@@ -115,9 +158,11 @@ def job(context: Context, wanted: Mapping[str, Rules], marks: Output[str]) -> Ma
         restartPolicy="Never",
     )
     pod["metadata"]["annotations"] = {"slipway/secrets": marks}
+    if managed is not None:
+        pod["metadata"]["labels"] |= _STEP
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": context.metadata(f"secrets-{short_digest([spec, context.config.image])}"),
+        "metadata": context.metadata(f"secrets-{short_digest([json.dumps(wanted), context.config.image])}"),
         "spec": {"backoffLimit": 4, "activeDeadlineSeconds": _DEADLINE_S, "template": pod},
     }

@@ -8,6 +8,9 @@ SPEC_JSON maps a Secret's name to its keys, and a key to one of
     {"value": "admin"}                                as it is; nothing secret, since it stands in the Job
     {"template": "postgresql://slipway:{password}@database:5432/mlflow"}
         made of keys of the same Secret, or of another as {database.password}; made anew when it no longer fits
+    {"postgres": {"host": ..., "port": 5432, "role": ..., "database": ..., "secret": ARN, "region": ...}}
+        the URL of a role's own database on a server that a cloud manages; role and database are made there with the key
+        `password` of the same Secret, by the administrator whose login the cloud keeps in its `secret`
 """
 
 from __future__ import annotations
@@ -22,12 +25,14 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.kubernetes.incluster import postgres
 from infra.kubernetes.incluster.api import CONFLICT, Api, ApiError, Named
 from infra.kubernetes.incluster.ending import Failure, run, say
 
 Rules = Mapping[str, Mapping[str, Any]]
 Values = dict[str, str]
-_KINDS = ("random", "value", "template")
+_KINDS = ("value", "template")
+_PASSWORD = "password"  # noqa: S105 - the name of a key
 _LEAST_RANDOM = 16
 _PLACE = re.compile(r"\{([A-Za-z0-9_.-]+)\}")
 _TRIES = 5
@@ -48,7 +53,7 @@ def parse(text: str) -> dict[str, Rules]:
     """Return the specification.
 
     Raises:
-        Failure: it is not JSON, or a rule is none of the three.
+        Failure: it is not JSON, or a rule is none of the four.
     """
     try:
         spec = json.loads(text)
@@ -56,21 +61,25 @@ def parse(text: str) -> dict[str, Rules]:
         raise Failure(f"SPEC_JSON is not JSON: {error}") from None
     if not isinstance(spec, dict) or not all(isinstance(rules, dict) for rules in spec.values()):
         raise Failure("SPEC_JSON must map the names of Secrets to their keys")
-    wrong = [f"{name}.{key}" for name, rules in spec.items() for key, rule in rules.items() if not _is_rule(rule)]
+    wrong = [
+        f"{name}.{key}" for name, rules in spec.items() for key, rule in rules.items() if not _is_rule(rule, rules)
+    ]
     if wrong:
         raise Failure(
             f'{", ".join(wrong)}: exactly one of {{"random": BYTES}} ({_LEAST_RANDOM} or more), {{"value": TEXT}}, '
-            '{"template": TEXT} is needed'
+            '{"template": TEXT}, {"postgres": SERVER} beside a key `password` is needed'
         )
     return spec
 
 
-def _is_rule(rule: Any) -> bool:
+def _is_rule(rule: Any, beside: Rules) -> bool:
     if not isinstance(rule, dict) or len(rule) != 1:
         return False
     kind, value = next(iter(rule.items()))
     if kind == "random":
         return type(value) is int and value >= _LEAST_RANDOM
+    if kind == "postgres":
+        return _PASSWORD in beside and postgres.Server.parse(value) is not None
     return kind in _KINDS and isinstance(value, str)
 
 
@@ -82,7 +91,24 @@ def fill(api: Api, namespace: str, spec: Mapping[str, Rules]) -> None:
     """
     known: dict[str, Values] = {}
     for name, rules in spec.items():
-        known[name] = _fill_one(api, Named("secrets", namespace, name), rules, known)
+        what = Named("secrets", namespace, name)
+        by_name = {key: rule for key, rule in rules.items() if "postgres" not in rule}
+        # a password is kept before a server hears of it: two Jobs at once then agree on which one it is
+        known[name] = _fill_one(api, what, by_name, known)
+        urls = {
+            key: {"template": _database(rule["postgres"], known[name][_PASSWORD])}
+            for key, rule in rules.items()
+            if "postgres" in rule
+        }
+        if urls:
+            known[name] = _fill_one(api, what, {**by_name, **urls}, known)
+
+
+def _database(rule: Mapping[str, Any], password: str) -> str:
+    """Make what the rule asks for, and return its URL."""
+    server = postgres.Server(**rule)
+    postgres.ensure(server, password)
+    return server.url(password)
 
 
 def _fill_one(api: Api, what: Named, rules: Rules, others: Mapping[str, Values]) -> Values:
