@@ -1,0 +1,128 @@
+"""A checkout whose stacks live in the account of the AWS test server, run as a user would, the stand-in plugins on PATH."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.standins.aws_server import AwsServer
+from tests.stacks.project import ROOT, Answer, Project, checkout
+
+STANDINS = ROOT / "tests" / "standins" / "bin"
+PREFIX = "slipway:"
+
+
+@dataclass(frozen=True)
+class AwsProject(Project):
+    """A checkout whose one stack is in an account."""
+
+    server: AwsServer | None = None
+    like: str = "gpu"
+    """The stack file that its own is made from."""
+
+    def configure(self, **settings: Any) -> None:
+        """Write the stack file: that of `like`, without what runs on the ground, with whole top-level keys replaced."""
+        given = self.grounded()
+        self.write({**given, **settings})
+
+    def grounded(self) -> dict[str, Any]:
+        """Return the settings of the stack file that this one is like, in the server's account, without workloads."""
+        assert self.server is not None
+        content = yaml.safe_load((ROOT / f"Pulumi.{self.like}.yaml").read_text())["config"]
+        found = {key.removeprefix(PREFIX): value for key, value in content.items() if key.startswith(PREFIX)}
+        found = self._here(found)
+        substrate = found["substrate"]
+        substrate.pop("image", None)
+        substrate["endpoint_url"] = self.server.url
+        if "lifetime" in found:
+            found["lifetime"]["expires_at"] = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}"
+        return found
+
+    def _here(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Put another account in the place of the one that documentation uses."""
+        assert self.server is not None
+        text = yaml.safe_dump(settings).replace("111122223333", self.server.account)
+        moved: dict[str, Any] = yaml.safe_load(text)
+        return moved
+
+    def settings(self) -> dict[str, Any]:
+        """Return what the stack file says now."""
+        content = yaml.safe_load(self.file.read_text())["config"]
+        return {key.removeprefix(PREFIX): value for key, value in content.items() if key.startswith(PREFIX)}
+
+    def change(self, edit: Callable[[dict[str, Any]], None]) -> None:
+        """Edit the settings of the stack file in place."""
+        settings = copy.deepcopy(self.settings())
+        edit(settings)
+        self.write(settings)
+
+    def write(self, settings: Mapping[str, Any]) -> None:
+        written = yaml.safe_load(self.file.read_text()) if self.file.exists() else {}
+        kept = {key: value for key, value in (written or {}).items() if key != "config"}
+        config = {f"{PREFIX}{key}": value for key, value in settings.items()}
+        content = {**kept, "config": {"pulumi:disable-default-providers": ["*"], **config}}
+        self.file.write_text(yaml.safe_dump(content))
+
+    @property
+    def file(self) -> Path:
+        return self.root / f"Pulumi.{self.stack}.yaml"
+
+    def within(self) -> list[str]:
+        """Return `env ...`, which every command runs under."""
+        assert self.server is not None
+        path = f"{STANDINS}{os.pathsep}{os.environ['PATH']}"
+        return ["env", f"PATH={path}", *(f"{name}={value}" for name, value in self.server.variables.items())]
+
+    def beside(self, stack: str) -> AwsProject:
+        """Return the same checkout with another stack."""
+        return AwsProject(self.root, stack, self.temporary, server=self.server, like=self.like)
+
+    def state(self) -> dict[str, Any]:
+        """Return the resources of the state by name, those of components left out."""
+        answer = self.pulumi("stack", "export", "--show-secrets").must_succeed()
+        found = yaml.safe_load(answer.output[answer.output.index("{") :])["deployment"].get("resources", [])
+        return {entry["urn"].rsplit("::", 1)[1]: entry for entry in found if entry.get("custom")}
+
+
+def project_on(server: AwsServer, folder: Path, stack: str, like: str) -> AwsProject:
+    """Copy the project into `folder`, with one stack in the server's account, where its administrator exists."""
+    deployer(server)
+    made = checkout(folder, stack)
+    project = AwsProject(made.root, stack, server=server, like=like)
+    (made.root / f"Pulumi.{stack}.yaml").unlink(missing_ok=True)
+    project.configure()
+    return project
+
+
+def deployer(server: AwsServer) -> None:
+    """Make the role that every stack file names as the cluster's administrator; EKS refuses one that is not there."""
+    iam = server.client("iam")
+    trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
+    with suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName="slipway-deployer", AssumeRolePolicyDocument=json.dumps(trust))
+
+
+@contextmanager
+def torn_down(project: AwsProject) -> Iterator[AwsProject]:
+    """Destroy whatever a test left up."""
+    try:
+        yield project
+    finally:
+        if project.pulumi("stack", "ls").code == 0 and (project.root / ".slipway").is_dir():
+            project.pulumi("destroy", "--yes")
+
+
+def unchanged(answer: Answer) -> bool:
+    """Say whether an `up` or `refresh` found everything as it should be."""
+    lines = [line.strip() for line in answer.must_succeed().output.splitlines()]
+    counts = [line for line in lines if line.endswith(("created", "updated", "deleted", "replaced"))]
+    return not counts and any("unchanged" in line for line in lines)
