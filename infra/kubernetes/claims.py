@@ -6,7 +6,7 @@ no label of this environment is refused here, by name.  It only reads.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 from urllib.parse import quote
@@ -118,9 +118,10 @@ def _external(cluster: Cluster, needs: Needs) -> Finding:
             seen=f"KubeRay's resources are there, and no operator is in the namespace {home}",
             fix="set slipway:substrate.operator_namespace to where it runs: NetworkPolicies let it in from there",
         )
+    serving = [item for item in found if not (names := _watched(item)) or needs.namespace in names]
+    if serving:
+        return _running(serving, home)
     watched = [_watched(item) for item in found]
-    if any(not names or needs.namespace in names for names in watched):
-        return Finding(name="KubeRay", ok=True, seen=f"its operator in {home} acts on this namespace")
     told = ", ".join(sorted(name for names in watched for name in names))
     return Finding(
         name="KubeRay",
@@ -128,6 +129,23 @@ def _external(cluster: Cluster, needs: Needs) -> Finding:
         seen=f"its operator in the namespace {home} acts on {told} alone, not on {needs.namespace}",
         fix=f"let it watch {needs.namespace} too (helm: watchNamespace), "
         "or install one for the whole cluster instead of it",
+    )
+
+
+def _running(deployments: Sequence[Mapping[str, Any]], home: str) -> Finding:
+    """Say whether an operator that would act does act: without one, a RayJob is waited for until its time is up."""
+    if any((item.get("status") or {}).get("availableReplicas") for item in deployments):
+        return Finding(name="KubeRay", ok=True, seen=f"its operator in {home} acts on this namespace")
+    name = str(deployments[0]["metadata"]["name"])
+    wanted = deployments[0]["spec"].get("replicas", 1)
+    why = f"none of its {wanted} pods is available" if wanted else "it is scaled to 0"
+    where = f"kubectl -n {home}"
+    look = f"{where} describe deployment/{name}" if wanted else f"{where} scale deployment/{name} --replicas=1"
+    return Finding(
+        name="KubeRay",
+        ok=False,
+        seen=f"its operator {name} in the namespace {home} is installed and does not run: {why}",
+        fix=f"{look}; when it runs: {where} rollout status deployment/{name}",
     )
 
 

@@ -6,7 +6,9 @@ It says plainly why a cluster cannot be used; what is asked of it is for others 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import re
@@ -143,12 +145,42 @@ def connect(context: str, kubeconfig: str | None = None) -> Iterator[Cluster]:
     Raises:
         ClusterUnusable: no such file or context, or its credentials cannot be had.
     """
+    client = _client(context, kubeconfig_path(kubeconfig))
+    try:
+        yield Cluster(context, client)
+    finally:
+        _close(client)
+
+
+def shared(context: str, kubeconfig: str | None = None) -> Cluster:
+    """Return the cluster of the context by the one connection that this process has to it until it ends.
+
+    For the program, whose parts ask one after another: a credential plugin takes a second, and runs once.
+
+    Raises:
+        ClusterUnusable: as `connect`.
+    """
+    return _shared(context, kubeconfig_path(kubeconfig))
+
+
+@functools.cache
+def _shared(context: str, path: str) -> Cluster:
+    client = _client(context, path)
+    atexit.register(_close, client)
+    return Cluster(context, client)
+
+
+def _close(client: Any) -> None:
+    client.close()
+    client.rest_client.close()
+
+
+def _client(context: str, path: str) -> ApiClient:
     from kubernetes.client import ApiClient, Configuration  # noqa: PLC0415
     from kubernetes.config import ConfigException, kube_config  # noqa: PLC0415
     from urllib3 import disable_warnings  # noqa: PLC0415
     from urllib3.exceptions import InsecureRequestWarning  # noqa: PLC0415
 
-    path = kubeconfig_path(kubeconfig)
     configuration: Any = Configuration()
     configuration.retries = False
     configuration.connection_pool_maxsize = _CALLS_AT_ONCE
@@ -170,12 +202,7 @@ def connect(context: str, kubeconfig: str | None = None) -> Iterator[Cluster]:
     if not configuration.verify_ssl:
         # the kubeconfig says so; a warning with every one of a hundred calls adds nothing
         disable_warnings(InsecureRequestWarning)
-    client: Any = ApiClient(configuration)
-    try:
-        yield Cluster(context, client)
-    finally:
-        client.close()
-        client.rest_client.close()
+    return ApiClient(configuration)
 
 
 def _user(path: str, context: str) -> Mapping[str, Any]:

@@ -14,8 +14,8 @@ import os
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,17 +23,14 @@ from urllib.parse import quote
 import pulumi
 
 from components.settings import SettingError
-from infra.kubernetes import failure
-from infra.kubernetes.connection import Cluster, connect
+from infra.kubernetes import earlier, failure
+from infra.kubernetes.connection import Cluster, ClusterUnusable, shared
 from infra.kubernetes.names import Context
-from training.identity import what_changed
 
 if TYPE_CHECKING:
     from pulumi import Resource
 
 _LOG = logging.getLogger(__name__)
-PART_ANNOTATION = "slipway/identity-"
-"""Before the name of a part of the identity: the annotations of a RayJob."""
 _POLL_S = 2.0
 _KEPT_LINES = 60
 _LONGEST = 500
@@ -74,14 +71,23 @@ class Follower:
                 pass
             if self._over.is_set():
                 return
-            with _cluster(self._context) as cluster:
-                while not self._over.wait(_POLL_S):
+            cluster = shared(self._context.config.context, earlier.kubeconfig(self._context))
+            told = False
+            while not self._over.wait(_POLL_S):
+                try:
                     self.look(cluster)
+                except ClusterUnusable as problem:
+                    # an API server that is away comes back, and the run goes on meanwhile
+                    told = told or self._cannot(problem)
         except SettingError as problem:
-            if not self._over.is_set():
-                self._tell(f"the run's output cannot be shown while it runs: {problem}")
+            self._cannot(problem)
         except Exception as error:  # noqa: BLE001  a follower must never be the reason why something fails
             _LOG.debug("following %s ended: %s: %s", self._name, type(error).__name__, error)
+
+    def _cannot(self, problem: SettingError) -> bool:
+        if not self._over.is_set():
+            self._tell(f"the run's output cannot be shown while it runs: {problem}")
+        return True
 
     def look(self, cluster: Cluster) -> None:
         """Look once: at the run, at its cluster's pods, and at what its submitter printed since."""
@@ -164,66 +170,7 @@ def follow(kind: type[Follower], context: Context, name: str, about: Resource) -
     return follower
 
 
-def failed_attempts(context: Context, name: str) -> int:
-    """Return how many RayJobs of this run have failed and are still there; none when the cluster cannot be asked.
-
-    A failed RayJob is never run again by KubeRay, whatever is changed about it: the next attempt has another name.
-    """
-    jobs = _jobs(context, f"slipway/run={name}")
-    return attempt_after([(job["metadata"]["name"], job.get("status")) for job in jobs], name)
-
-
-def difference(context: Context, name: str, parts: Mapping[str, str]) -> str | None:
-    """Say what makes the run `name` another one than the latest on the cluster; None when it is there, or the first."""
-    jobs = _jobs(context, "slipway/run,slipway/scheduled!=true")
-    if not jobs or any(job["metadata"]["labels"]["slipway/run"] == name for job in jobs):
-        return None
-    latest = max(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")))
-    annotations = latest["metadata"].get("annotations") or {}
-    return what_changed({part: annotations.get(f"{PART_ANNOTATION}{part}", "") for part in parts}, parts)
-
-
-def _jobs(context: Context, selector: str) -> list[dict[str, Any]]:
-    """Return the RayJobs that a selector finds; none when the cluster cannot be asked."""
-    try:
-        with _cluster(context) as cluster:
-            path = f"{_JOBS.format(namespace=context.namespace)}?labelSelector={quote(selector)}"
-            answer = cluster.get(path)
-    except SettingError:
-        return []
-    return list(answer.body.get("items") or []) if answer.ok else []
-
-
-def _cluster(context: Context) -> AbstractContextManager[Cluster]:
-    file = _kubeconfig(context)
-    return connect(context.config.context, None if file is None else str(file))
-
-
-def _kubeconfig(context: Context) -> Path | None:
-    file = context.config.kubeconfig
-    return None if file is None else context.place.root / Path(file).expanduser()
-
-
 def _is_there(context: Context) -> bool:
     """Whether there is a kubeconfig to connect by; where none is named, clients look for themselves."""
-    file = _kubeconfig(context)
-    return file is None or any(Path(part).exists() for part in str(file).split(os.pathsep))
-
-
-def attempt_after(jobs: list[tuple[str, dict[str, Any] | None]], name: str) -> int:
-    """Return the attempt to ask for: the latest there is, or one more when that one has failed."""
-    attempts = {_attempt_of(job, name): status for job, status in jobs}
-    if not attempts:
-        return 0
-    latest = max(attempts)
-    return latest + 1 if failure.failed(attempts[latest]) else latest
-
-
-def _attempt_of(job: str, name: str) -> int:
-    suffix = job.removeprefix(name).removeprefix("-")
-    return int(suffix) if suffix.isdigit() else 0
-
-
-def attempt_name(name: str, attempt: int) -> str:
-    """Return the name of a RayJob: the first attempt has the run's own."""
-    return f"{name}-{attempt}" if attempt else name
+    file = earlier.kubeconfig(context)
+    return file is None or any(Path(part).exists() for part in file.split(os.pathsep))

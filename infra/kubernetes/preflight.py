@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from components.settings import SettingError
 from infra.kubernetes import claims, fit, permissions
-from infra.kubernetes.connection import Cluster, ClusterUnusable, connect
+from infra.kubernetes.connection import Cluster, ClusterUnusable, shared
 from infra.kubernetes.findings import OFFLINE, Finding, Needs, unusable
 from infra.kubernetes.nodes import autoscaled, pools_of
 
@@ -53,8 +53,8 @@ def examine(needs: Needs) -> list[Finding]:
     if os.environ.get(OFFLINE) == "1":
         return [*findings, Finding(name="cluster", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")]
     try:
-        with connect(needs.config.context, needs.kubeconfig) as cluster:
-            return [*_server(cluster), *findings, *_asked(cluster, needs)]
+        cluster = shared(needs.config.context, needs.kubeconfig)
+        return [*_server(cluster), *findings, *_asked(cluster, needs)]
     except ClusterUnusable as error:
         return [unusable("cluster", error), *findings]
 

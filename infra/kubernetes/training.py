@@ -20,7 +20,7 @@ from pulumi import Output, ResourceOptions
 from pulumi_kubernetes.core.v1 import ConfigMap
 
 from components.seam import Code, RayHandle, RunHandle, RunSpec
-from infra.kubernetes import failure, follow, pods, results, schedule
+from infra.kubernetes import earlier, failure, follow, pods, results, schedule
 from infra.kubernetes.incluster import derived
 from infra.kubernetes.names import (
     SPEC_FILE,
@@ -58,9 +58,9 @@ def run(context: Context, name: str, spec: RunSpec, ray: RayHandle, opts: Resour
     if not isinstance(ray, RayTemplate):
         raise TypeError("the Ray handle of another substrate was given to this one")
     base = training_name(spec.identity)
-    job_name = follow.attempt_name(base, follow.failed_attempts(context, base))
-    if reason := follow.difference(context, base, spec.identity_parts):
-        pulumi.log.info(reason, opts.parent)
+    before = earlier.look(context, base, spec.identity_parts)
+    if before.difference:
+        pulumi.log.info(before.difference, opts.parent)
     document = spec.tracking_url.apply(lambda _: spec_document(context, spec))
     if context.storage is not None:
         document = Output.all(document, context.storage.checkpoints).apply(
@@ -72,12 +72,12 @@ def run(context: Context, name: str, spec: RunSpec, ray: RayHandle, opts: Resour
     )
     job = RayJob(
         f"{name}-job",
-        metadata=job_metadata(context, spec, base, job_name),
+        metadata=job_metadata(context, spec, base, before.job_name),
         spec=job_spec(context, spec, ray, base, text),
         timeout_s=longest(spec) + _MARGIN_S,
         opts=context.child(opts, depends_on=[config_map, ray.resource]),
     )
-    result = _verdict(context, name, spec, base, _finished(context, job, job_name, opts), opts)
+    result = _verdict(context, name, spec, base, _finished(context, job, before.job_name, opts), opts)
     if spec.schedule is not None:
         schedule.provide(
             context,
@@ -199,8 +199,8 @@ def _git(code: Code, *arguments: str) -> str | None:
 def job_metadata(context: Context, spec: RunSpec, base: str, job_name: str) -> Manifest:
     """Return the RayJob's metadata; the parts of its identity are there to be compared in a preview."""
     awaiting = {"pulumi.com/waitFor": "jsonpath={.status.endTime}"} if spec.wait else {"pulumi.com/skipAwait": "true"}
-    parts = {f"{follow.PART_ANNOTATION}{part}": value for part, value in spec.identity_parts.items()}
-    return context.metadata(job_name, labels={"slipway/run": base}, annotations={**OURS, **awaiting, **parts})
+    parts = {f"{earlier.PART_ANNOTATION}{part}": value for part, value in spec.identity_parts.items()}
+    return context.metadata(job_name, labels={earlier.RUN_LABEL: base}, annotations={**OURS, **awaiting, **parts})
 
 
 def job_spec(context: Context, spec: RunSpec, ray: RayTemplate, base: str, text: Output[str]) -> Manifest:

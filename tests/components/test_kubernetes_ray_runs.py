@@ -150,7 +150,8 @@ def test_a_run_that_is_not_waited_for_is_pending() -> None:
 
 
 def test_the_next_attempt_at_a_failed_run_has_another_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.kubernetes.follow.failed_attempts", lambda _context, _name: 2)
+    failed = {"metadata": {"name": f"{NAME}-1", "labels": {"slipway/run": NAME}}, "status": FAILED}
+    monkeypatch.setattr("infra.kubernetes.earlier._jobs", lambda _context: [failed])
     made = declare(run_changes={})
     assert made.one(RAY_JOB).inputs["metadata"]["name"] == f"{NAME}-2"
     assert name_of(made, CONFIG_MAP, "training-spec") == NAME

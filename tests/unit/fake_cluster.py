@@ -99,6 +99,7 @@ def fake_cluster() -> Iterator[FakeCluster]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 64  # a preflight connects sixteen times at once; the default is five, then resets
 
     with Server(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})

@@ -114,7 +114,7 @@ def test_the_operator_of_another_environment_acts_on_that_one_alone(cluster: Fak
 
 def operator(*words: str) -> dict[str, Any]:
     spec = {"template": {"spec": {"containers": [{"command": ["/manager"], "args": list(words)}]}}}
-    return {"metadata": {"name": "kuberay-operator"}, "spec": spec}
+    return {"metadata": {"name": "kuberay-operator"}, "spec": spec, "status": {"availableReplicas": 1}}
 
 
 @pytest.mark.parametrize(
@@ -145,3 +145,21 @@ def test_an_operator_elsewhere_is_a_warning_and_one_out_of_sight_is_none(cluster
     assert "operator_namespace" in warning.fix
     cluster.statuses[OPERATORS] = 403
     assert require(needs(cluster, tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("replicas", "told", "fix"),
+    [(1, "none of its 1 pods is available", "describe deployment"), (0, "it is scaled to 0", "scale deployment")],
+)
+def test_an_operator_that_is_installed_and_does_not_run_is_refused(
+    cluster: FakeCluster, tmp_path: Path, replicas: int, told: str, fix: str
+) -> None:
+    stopped = {**operator(), "status": {}}
+    stopped["spec"]["replicas"] = replicas
+    cluster.answers[OPERATORS] = {"items": [stopped]}
+    found = finding("KubeRay", examine(needs(cluster, tmp_path)))
+    assert found.ok is False
+    assert told in found.seen
+    assert f"{fix}/kuberay-operator" in found.fix
+    cluster.answers[OPERATORS] = {"items": [stopped, operator()]}
+    assert finding("KubeRay", examine(needs(cluster, tmp_path))).ok is True, "another one acts"

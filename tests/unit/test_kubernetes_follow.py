@@ -11,16 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from components.seam import Place
-from infra.kubernetes.connection import Answer, Cluster
-from infra.kubernetes.follow import (
-    PART_ANNOTATION,
-    Follower,
-    ServiceFollower,
-    attempt_after,
-    attempt_name,
-    difference,
-    failed_attempts,
-)
+from infra.kubernetes.connection import Answer, Cluster, ClusterUnusable
+from infra.kubernetes.follow import Follower, ServiceFollower
 from infra.kubernetes.names import Context
 from infra.kubernetes.settings import KubernetesConfig
 
@@ -151,7 +143,6 @@ def test_a_cluster_that_cannot_be_reached_is_told_and_fails_nothing(
     watcher._run()
     assert len(told) == 1
     assert "cannot be shown" in told[0]
-    assert failed_attempts(CONTEXT, RUN) == 0
 
 
 def test_a_cluster_that_is_only_being_made_is_waited_for_without_a_word(
@@ -169,8 +160,6 @@ def test_a_cluster_that_is_only_being_made_is_waited_for_without_a_word(
     while not told and time.monotonic() < deadline:
         time.sleep(0.01)
     assert "there is no such context" in told[0], "it looked as soon as the file was there"
-    assert failed_attempts(with_kubeconfig(tmp_path / "no", None), RUN) == 0
-    assert difference(with_kubeconfig(tmp_path / "no", None), RUN, {"seed": "1"}) is None
 
 
 def test_a_follower_whose_cluster_never_came_ends_when_it_is_stopped(
@@ -190,41 +179,24 @@ def with_kubeconfig(folder: Path, text: str | None) -> Context:
     return dataclasses.replace(CONTEXT, config=CONFIG.model_copy(update={"kubeconfig": str(path)}))
 
 
-@pytest.mark.parametrize(
-    ("jobs", "attempt"),
-    [
-        ([], 0),
-        ([("training-1", None)], 0),
-        ([("training-1", {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})], 0),
-        ([("training-1", {"jobDeploymentStatus": "Failed"})], 1),
-        ([("training-1", {"jobDeploymentStatus": "Failed"}), ("training-1-1", {"jobDeploymentStatus": "Running"})], 1),
-        ([("training-1-1", {"jobDeploymentStatus": "Failed"}), ("training-1", {"jobDeploymentStatus": "Failed"})], 2),
-        ([("training-1-11", {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"})], 11),
-    ],
-)
-def test_a_failed_run_is_tried_again_under_another_name_and_no_other_is(
-    jobs: list[tuple[str, dict[str, Any] | None]], attempt: int
+def test_an_api_server_that_was_away_is_followed_again_and_its_absence_told_once(
+    api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert attempt_after(jobs, RUN) == attempt
-    assert attempt_name(RUN, attempt) == (RUN if attempt == 0 else f"{RUN}-{attempt}")
+    monkeypatch.setattr("infra.kubernetes.follow._POLL_S", 0)
+    monkeypatch.setattr("infra.kubernetes.follow.shared", lambda _context, _file: api)
+    monkeypatch.setattr("infra.kubernetes.follow._is_there", lambda _: True)
+    watcher, told, _ = follower()
+    api.pods["job-name=training-1"] = [SUBMITTER]
+    api.log = ["2026-01-01T00:00:01.100Z epoch 1"]
+    looked = []
 
+    def look(_: Cluster) -> None:
+        looked.append(1)
+        if len(looked) < 3:
+            raise ClusterUnusable("it does not answer")
+        Follower.look(watcher, cast("Cluster", api))
+        watcher.stop()
 
-def ray_job(run: str, made: str, **parts: str) -> dict[str, Any]:
-    annotations = {f"{PART_ANNOTATION}{part}": value for part, value in parts.items()}
-    return {"metadata": {"labels": {"slipway/run": run}, "creationTimestamp": made, "annotations": annotations}}
-
-
-def test_what_makes_a_run_another_one_is_told_against_the_latest_on_the_cluster(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    jobs = [ray_job("b", "2026-01-02", seed="2"), ray_job("a", "2026-01-01", seed="1")]
-    monkeypatch.setattr("infra.kubernetes.follow._jobs", lambda _context, _selector: jobs)
-    said = difference(CONTEXT, "c", {"seed": "3"})
-    assert said is not None
-    assert "seed: 2 -> 3" in said
-    assert difference(CONTEXT, "a", {"seed": "1"}) is None, "a run that is there is made by nobody"
-
-
-def test_a_first_run_is_compared_with_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("infra.kubernetes.follow._jobs", lambda _context, _selector: [])
-    assert difference(CONTEXT, "a", {"seed": "1"}) is None
+    monkeypatch.setattr(watcher, "look", look)
+    watcher._run()
+    assert told == ["the run's output cannot be shown while it runs: it does not answer", "epoch 1"]
