@@ -14,7 +14,7 @@ from tests.chaos import faults
 from tests.chaos.faults import Store
 from tests.cluster.conftest import cluster
 from tests.cluster.node.cluster import Cluster
-from tests.cluster.project import ClusterProject, environment_on, product_image
+from tests.cluster.project import ClusterProject, project_on
 
 __all__ = ["cluster"]
 HERE = Path(__file__).parent
@@ -63,13 +63,7 @@ def project(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[ClusterProject]:
     """A checkout whose stack is configured for the cluster; whatever a test left is destroyed."""
-    folder = tmp_path_factory.mktemp("checkout")
-    cluster.replenish_volumes()
-    made = environment_on(cluster, folder, "localhost/none@sha256:" + "0" * 64)
-    image = product_image(cluster, made.root, folder.with_suffix(".tar"))
-    assert made.substrate is not None
-    made = ClusterProject(made.root, made.stack, cluster=cluster, substrate={**made.substrate, "image": image})
-    made.configure()
+    made = project_on(cluster, tmp_path_factory.mktemp("checkout"))
     yield made
     store.tell("start")
     made.pulumi("destroy").must_succeed()

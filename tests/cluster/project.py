@@ -11,9 +11,9 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ STACK = "cluster"
 BUCKET = "models"
 STORE_PORT = 9017
 STANDINS = ROOT / "tests" / "standins" / "bin"
+NO_IMAGE = "localhost/none@sha256:" + "0" * 64
 # one node with two CPUs holds tracking, database, operator, a service and a training at once
 TRAINING: dict[str, Any] = {"resources": {"workers": 1, "cpus": 0.25, "memory_gib": 2}, "timeout": 420}
 
@@ -36,13 +37,13 @@ class ClusterProject(Project):
     """A checkout whose one stack lives on a cluster."""
 
     cluster: Cluster | None = None
-    substrate: Mapping[str, Any] | None = None
+    substrate: dict[str, Any] = field(default_factory=dict)
 
     def configure(self, **settings: Any) -> None:
         """Write the stack file; what is encrypted in it stays."""
         file = self.root / f"Pulumi.{self.stack}.yaml"
         given: dict[str, Any] = {
-            "substrate": dict(self.substrate or {}),
+            "substrate": self.substrate,
             "artifacts": {"uri": f"s3://{BUCKET}/{self.stack}", "endpoint": f"http://{ADDRESS}:{STORE_PORT}"},
             "data": {"uri": "sklearn:breast_cancer", "target": "target"},
             "training": TRAINING,
@@ -59,6 +60,11 @@ class ClusterProject(Project):
         config = {f"slipway:{key}": value for key, value in given.items()}
         content = {**salt, "config": {"pulumi:disable-default-providers": ["*"], **config, **kept}}
         file.write_text(yaml.safe_dump(content))
+
+    def pin(self, image: str) -> None:
+        """Have the stack run this image from now on."""
+        self.substrate["image"] = image
+        self.configure()
 
     @property
     def namespace(self) -> str:
@@ -165,3 +171,11 @@ def product_image(cluster: Cluster, root: Path, archive: Path) -> str:
     archive.unlink()
     assert reference == done.stdout.strip(), "the node resolves the reference that the builder printed"
     return reference
+
+
+def project_on(cluster: Cluster, folder: Path, **substrate: Any) -> ClusterProject:
+    """Copy the project into `folder`, put the image of its code on the node, and configure its stack for both."""
+    cluster.replenish_volumes()
+    made = environment_on(cluster, folder, NO_IMAGE, **substrate)
+    made.pin(product_image(cluster, made.root, folder.with_suffix(".tar")))
+    return made

@@ -15,10 +15,9 @@ from typing import Any
 import pytest
 
 from tests.cluster.node.cluster import Cluster
-from tests.cluster.project import TRAINING, ClusterProject, environment_on
+from tests.cluster.project import NO_IMAGE, TRAINING, ClusterProject, environment_on
 from tests.cluster.users import limited_user
 
-NO_IMAGE = "localhost/none@sha256:" + "0" * 64
 GPUS: dict[str, Any] = {
     "gpu_pools": [{"name": "l4", "gpus": 1, "cpus": 8, "memory_gib": 32, "max": 2}],
     "training": {**TRAINING, "resources": {"workers": 1, "cpus": 2, "gpus": 1}},
@@ -39,7 +38,7 @@ def right(project: ClusterProject) -> None:
 
 def refused(project: ClusterProject, *told: str, verb: str = "preview", **settings: Any) -> str:
     """Assert that these settings are refused with `told`, and that nothing was made; return all that was said."""
-    substrate = {**(project.substrate or {}), **settings.pop("substrate", {})}
+    substrate = {**project.substrate, **settings.pop("substrate", {})}
     project.configure(substrate=substrate, **settings)
     said = project.pulumi(verb).must_fail().output
     for text in told:
@@ -51,7 +50,7 @@ def refused(project: ClusterProject, *told: str, verb: str = "preview", **settin
 
 def goes_on(project: ClusterProject, **substrate: Any) -> None:
     """Assert that the corrected environment can be made."""
-    project.configure(substrate={**(project.substrate or {}), **substrate})
+    project.configure(substrate={**project.substrate, **substrate})
     said = project.pulumi("preview").must_succeed().output
     assert "kubernetes:ray.io/v1:RayService" in said, f"the control: this is the whole environment:\n{said}"
 

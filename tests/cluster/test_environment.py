@@ -1,6 +1,7 @@
 """One environment on a real cluster through its life, on the real engine: MLflow, PostgreSQL, KubeRay, Ray, a model.
 
-The tests build on each other in this order: the environment of one is what the one before left.
+The tests build on each other in this order: the environment of one is what the one before left. `test_teardown.py`
+destroys it.
 """
 
 from __future__ import annotations
@@ -14,35 +15,11 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.node.cluster import Cluster
 from tests.cluster.node.layout import NETNS
-from tests.cluster.project import TRAINING, ClusterProject, environment_on, object_store, product_image
+from tests.cluster.project import TRAINING, ClusterProject
 from tests.stacks.project import ROOT
 
 pytestmark = pytest.mark.timeout(1500, func_only=True)
-
-
-@pytest.fixture(scope="module")
-def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProject]:
-    """A checkout whose stack is configured for the cluster; whatever a test left is destroyed."""
-    folder = tmp_path_factory.mktemp("checkout")
-    cluster.replenish_volumes()
-    with object_store(cluster):
-        made = environment_on(cluster, folder, "localhost/none@sha256:" + "0" * 64)
-        image = product_image(cluster, made.root, folder.with_suffix(".tar"))
-        assert made.substrate is not None
-        made = ClusterProject(made.root, made.stack, cluster=cluster, substrate={**made.substrate, "image": image})
-        made.configure()
-        yield made
-        if made.outputs():
-            made.pulumi("destroy").must_succeed()
-
-
-@pytest.fixture(scope="module")
-def environment(project: ClusterProject) -> ClusterProject:
-    """The environment, up and serving."""
-    project.up().must_succeed()
-    return project
 
 
 @contextmanager
@@ -133,12 +110,3 @@ def test_a_new_parameter_is_trained_and_released_under_load(environment: Cluster
     assert set(came["answered"]) == {"1", "2"}, f"both versions answered while one was released: {came}"
     outputs = environment.outputs()
     assert outputs["training"]["model_version"] == outputs["serving"]["champion"] == "2"
-
-
-def test_destroy_leaves_nothing(environment: ClusterProject) -> None:
-    environment.pulumi("destroy").must_succeed()
-    assert environment.cluster is not None
-    found = environment.cluster.kubectl("get", "namespace", environment.namespace, "--ignore-not-found")
-    assert found == "", "no namespace: no object, no finalizer, no pod"
-    for kind in ("crds", "clusterroles", "clusterrolebindings", "namespaces"):
-        assert "ray" not in environment.cluster.kubectl("get", kind, "-o", "name"), f"{kind} of the operator are gone"
