@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pulumi import ComponentResource, Output, ResourceOptions
 from pydantic import Field, model_validator
 
 from components.seam import RayHandle, RaySpec, Runtime
 from components.settings import ServingSettings, Settings
+
+if TYPE_CHECKING:
+    from components.training_run import ResourceSettings
 
 
 class RaySettings(Settings):
@@ -61,6 +64,7 @@ class RayCluster(ComponentResource):
         gpu_pools: Sequence[GpuPool],
         *,
         ingress: ServingSettings,
+        workers: ResourceSettings,
         opts: ResourceOptions | None = None,
     ) -> None:
         super().__init__("slipway:index:RayCluster", name, None, opts)
@@ -72,6 +76,9 @@ class RayCluster(ComponentResource):
             request_timeout_s=ingress.request_timeout_s,
             gpu_pools=gpu_pools,
             environment={},
+            workers=workers.workers,
+            worker_cpus=workers.cpus,
+            worker_memory_gib=workers.memory_gib,
         )
         self.handle = runtime.ray(name, spec, ResourceOptions(parent=self))
         self.dashboard_url = self.handle.dashboard_url

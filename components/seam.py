@@ -160,6 +160,10 @@ class RaySpec:
     request_timeout_s: float
     gpu_pools: Sequence[GpuPoolSpec]
     environment: Mapping[str, Input[str]]
+    workers: int = 1
+    worker_cpus: float = 1
+    """What a training asks for: a cluster that several runs share has as many workers, of that size."""
+    worker_memory_gib: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,7 +44,8 @@ def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
     if foundation.missing is not None:
         return outputs
     tracking = TrackingServer("tracking", foundation.runtime, artifacts, env.tracking)
-    ray = RayCluster("ray", foundation.runtime, env.ray, env.gpu_pools, ingress=env.serving)
+    workers = env.training.resources
+    ray = RayCluster("ray", foundation.runtime, env.ray, env.gpu_pools, ingress=env.serving, workers=workers)
     run = TrainingRun("training", ray, tracking, env.data, env.training, env.gate, place=place)
     service = ModelService(
         "serving",

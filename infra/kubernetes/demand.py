@@ -19,8 +19,8 @@ from components.training_run import TrainingSettings
 from infra.kubernetes.findings import Needs
 from infra.kubernetes.fit import Amount, Pod, Pool, Taint, Toleration
 from infra.kubernetes.foundation import kubeconfig, namespace_of
+from infra.kubernetes.groups import pool_for, worker_memory
 from infra.kubernetes.names import object_labels
-from infra.kubernetes.ray_template import pool_for
 from infra.kubernetes.serving import REPLICA_CPUS, REPLICA_GIB
 from infra.kubernetes.settings import KubernetesConfig
 
@@ -28,8 +28,6 @@ _GIB = 2**30
 _HEAD = (0.1, 2.0)
 _TRACKING = (0.25, 1.0)
 _DATABASE = (0.25, 0.5)
-_LEAST_GIB = 2.0
-_GIB_PER_CPU = 4.0
 
 
 class Environment(Protocol):
@@ -91,7 +89,7 @@ def _training(env: Environment, config: KubernetesConfig) -> list[Pod]:
         name="a training worker",
         setting=key,
         cpu=resources.cpus,
-        memory=(resources.memory_gib or (0 if gpus else max(_LEAST_GIB, _GIB_PER_CPU * resources.cpus))) * _GIB,
+        memory=((resources.memory_gib or 0) if gpus else worker_memory(resources.cpus, resources.memory_gib)) * _GIB,
         gpus=gpus,
         count=resources.workers,
         selector=selector,

@@ -16,12 +16,13 @@ from typing import Literal
 
 from pulumi import Input, Output, Resource, ResourceOptions
 
-from components.kubernetes.gpu_pools import GpuPoolSpec as Pool
 from components.kubernetes.gpu_pools import gpu_resources, placement
 from components.kubernetes.platforms import PLATFORMS
 from components.seam import RayHandle, RaySpec
+from components.settings import GpuPoolSpec as Pool
 from components.settings import SettingError
 from infra.kubernetes import pods
+from infra.kubernetes.groups import Group, shared_groups
 from infra.kubernetes.names import RAY_TOKEN_SECRET, SERVING_PORT, Context
 from infra.kubernetes.pods import Manifest
 from infra.kubernetes.resources import OURS, RayCluster
@@ -59,27 +60,17 @@ class Workload:
     autoscaled: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Group:
-    """Workers of one size; `cpus` and `memory_gib` are what one pod asks the cluster for."""
-
-    name: str
-    minimum: int
-    maximum: int
-    cpus: float
-    memory_gib: float
-    gpus: int = 0
-    pool: Pool | None = None
-
-
 def provide(context: Context, name: str, spec: RaySpec, opts: ResourceOptions) -> RayHandle:
     """Return the template; with `ray.shared` also make the one cluster that training runs share."""
     version = ray_version(context.place.root / "requirements" / "runtime.txt")
     resource: Resource = context.ready[-1]
     head = f"http://{SHARED_CLUSTER}-head-svc.{context.namespace}.svc.cluster.local:{DASHBOARD_PORT}"
     if spec.shared:
-        workload = Workload(role="training", environment=clients(context), autoscaled=True)
-        groups = shared_groups(spec.gpu_pools)
+        volumes, mounts = pods.storage_volumes(context)  # checkpoints, where the store is a volume
+        workload = Workload(
+            role="training", environment=clients(context), volumes=volumes, mounts=mounts, autoscaled=True
+        )
+        groups = shared_groups(spec)
         resource = RayCluster(
             f"{name}-cluster",
             metadata=context.metadata(
@@ -113,40 +104,6 @@ def ray_version(lock: Path) -> str:
     if found is None:
         raise SettingError(f"{lock} does not pin ray: the image is built from it. Run `make lock`.")
     return found.group(1)
-
-
-def pool_for(pools: Sequence[Pool], gpus: float, cpus: float) -> Pool:
-    """Return the smallest pool on one node of which a worker with so many GPUs and CPUs fits.
-
-    Raises:
-        SettingError: there is none.
-    """
-    fitting = [pool for pool in pools if pool.gpus >= gpus and pool.cpus >= cpus]
-    if not fitting:
-        listed = ", ".join(f"{pool.name} ({pool.gpus} GPUs, {pool.cpus:g} CPUs)" for pool in pools) or "none"
-        raise SettingError(
-            f"slipway:training.resources: a worker with {gpus:g} GPUs and {cpus:g} CPUs fits on a node of no pool "
-            f"(slipway:gpu_pools: {listed}). Ask for less, or add a pool with nodes of that size."
-        )
-    return min(fitting, key=lambda pool: (pool.gpus, pool.cpus, pool.name))
-
-
-def shared_groups(pools: Sequence[Pool]) -> list[Group]:
-    """Return the groups of a shared cluster: CPU workers, and one group a pool, each from zero to its size."""
-    cpu = Group(name="cpu", minimum=0, maximum=8, cpus=1, memory_gib=4)
-    gpu = [
-        Group(
-            name=pool.name,
-            minimum=pool.min,
-            maximum=pool.max,
-            cpus=pool.cpus,
-            memory_gib=pool.memory_gib,
-            gpus=pool.gpus,
-            pool=pool,
-        )
-        for pool in pools
-    ]
-    return [cpu, *gpu]
 
 
 def cluster_spec(

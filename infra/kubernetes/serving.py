@@ -17,6 +17,7 @@ from pulumi_kubernetes.core.v1 import Service
 
 from components.seam import AppHandle, AppSpec, RayHandle
 from infra.kubernetes import follow, pods, results
+from infra.kubernetes.groups import Group
 from infra.kubernetes.names import (
     SERVING_PORT,
     SERVING_SERVICE,
@@ -27,7 +28,7 @@ from infra.kubernetes.names import (
     release_result_name,
 )
 from infra.kubernetes.pods import Manifest
-from infra.kubernetes.ray_template import WORKER, Group, RayTemplate, Workload, cluster_spec
+from infra.kubernetes.ray_template import WORKER, RayTemplate, Workload, cluster_spec
 from infra.kubernetes.resources import OURS, HTTPRoute, RayService
 
 APPLICATION = "slipway"

@@ -21,6 +21,7 @@ from pulumi_kubernetes.core.v1 import ConfigMap
 
 from components.seam import Code, RayHandle, RunHandle, RunSpec
 from infra.kubernetes import earlier, failure, follow, pods, results, schedule
+from infra.kubernetes.groups import Group, pool_for, worker_memory
 from infra.kubernetes.incluster import derived
 from infra.kubernetes.names import (
     SPEC_FILE,
@@ -34,13 +35,11 @@ from infra.kubernetes.names import (
 from infra.kubernetes.pods import APP_FOLDER, Manifest
 from infra.kubernetes.ray_template import (
     SHARED_CLUSTER,
-    Group,
     RayTemplate,
     Workload,
     clients,
     cluster_spec,
     entrypoint_resources,
-    pool_for,
 )
 from infra.kubernetes.resources import OURS, RayJob
 
@@ -48,8 +47,6 @@ _START_S = 1800
 """How long a cluster may take to start: nodes with GPUs come from zero in minutes, when there are any."""
 _MARGIN_S = 300
 _VERDICT_S = 600
-_LEAST_GIB = 2.0
-_GIB_PER_CPU = 4.0
 _SPEC_VARIABLE = "SLIPWAY_RUN_SPEC"
 
 
@@ -250,7 +247,7 @@ def workers(spec: RunSpec, ray: RayTemplate) -> Group:
     resources = spec.resources
     count, cpus, gpus = int(resources.get("workers", 1)), resources.get("cpus", 1), resources.get("gpus", 0)
     if not gpus:
-        memory = spec.memory_gib or max(_LEAST_GIB, _GIB_PER_CPU * cpus)
+        memory = worker_memory(cpus, spec.memory_gib)
         return Group(name="cpu", minimum=count, maximum=count, cpus=cpus, memory_gib=memory)
     pool = pool_for(ray.pools, gpus, cpus)
     whole = math.ceil(gpus)

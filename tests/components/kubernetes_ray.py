@@ -115,16 +115,25 @@ def declare(
     shared: bool = False,
     pools: tuple[GpuPool, ...] = (),
     seen: dict[str, Any] | None = None,
-    **config: Any,
+    storage: Storage | None = None,
+    **more: Any,
 ) -> Engine:
     """Declare a run (`run_changes` is not None), a service or both; their outputs go into `seen`."""
+    sizes = {key: more[key] for key in ("workers", "worker_cpus", "worker_memory_gib") if key in more}
 
     def program() -> None:
-        made = context(**config)
+        made = context(**{key: value for key, value in more.items() if key not in sizes})
+        made = made if storage is None else dataclasses.replace(made, storage=storage)
         parent = ComponentResource("test:index:Parent", "parent")
         opts = ResourceOptions(parent=parent)
         ray_spec = RaySpec(
-            dashboard_port=None, shared=shared, serving_port=None, request_timeout_s=30, gpu_pools=pools, environment={}
+            dashboard_port=None,
+            shared=shared,
+            serving_port=None,
+            request_timeout_s=30,
+            gpu_pools=pools,
+            environment={},
+            **sizes,
         )
         ray = ray_template.provide(made, "ray", ray_spec, opts)
         handles: list[RunHandle | AppHandle] = []

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.settings import SettingError
+from infra.kubernetes.names import Storage
 from infra.kubernetes.ray_template import WORKER, ray_version
 from tests.components.kuberay_schema import faults
 from tests.components.kubernetes_ray import JOB, RAY_CLUSTER, RAY_JOB, RAY_SERVICE, ROOT, declare, pool
@@ -188,6 +189,21 @@ def test_only_a_shared_cluster_is_an_object_of_its_own() -> None:
     assert job["clusterSelector"] == {"ray.io/cluster": "ray"}
     assert "backoffLimit" not in job, "KubeRay refuses it with a selector"
     assert "rayClusterSpec" not in job
+
+
+def test_a_shared_cluster_has_workers_of_the_training_s_size_and_the_volume_with_its_checkpoints() -> None:
+    storage = Storage(
+        uri="/data/mlflow", checkpoints="file:///data/checkpoints", environment={}, secret=None, claim="artifacts"
+    )
+    engine = declare(run_changes={}, shared=True, storage=storage, workers=12, worker_cpus=6, worker_memory_gib=10)
+    (cpu,) = engine.one(RAY_CLUSTER).inputs["spec"]["workerGroupSpecs"]
+    (container,) = cpu["template"]["spec"]["containers"]
+    assert (cpu["resources"]["CPU"], cpu["maxReplicas"]) == ("6", 12)
+    assert container["resources"]["requests"] == {"cpu": "6000m", "memory": "10240Mi"}
+    assert "artifacts" in [
+        volume.get("persistentVolumeClaim", {}).get("claimName") for volume in cpu["template"]["spec"]["volumes"]
+    ]
+    assert "/var/lib/slipway/artifacts" in [mount["mountPath"] for mount in container["volumeMounts"]]
 
 
 def test_no_secret_is_written_in_plain(declared: Engine) -> None:
