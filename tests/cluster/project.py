@@ -133,8 +133,10 @@ boto3.client("s3", endpoint_url="http://{ADDRESS}:{STORE_PORT}", **access).creat
         server.wait(30)
 
 
-def environment_on(cluster: Cluster, folder: Path, image: str, **substrate: Any) -> ClusterProject:
-    """Copy the project into `folder` and configure its stack for the cluster."""
+def environment_on(
+    cluster: Cluster, folder: Path, image: str, *, credentials: bool = True, **substrate: Any
+) -> ClusterProject:
+    """Copy the project into `folder` and configure its stack for the cluster, with or without those of a bucket."""
     made = checkout(folder, STACK)
     settings = {
         "kind": "kubernetes",
@@ -150,10 +152,9 @@ def environment_on(cluster: Cluster, folder: Path, image: str, **substrate: Any)
     }
     project = ClusterProject(made.root, STACK, cluster=cluster, substrate=settings)
     project.configure()
-    project.set_secret(
-        "artifacts_credentials",
-        json.dumps({"access_key_id": "test", "secret_access_key": secrets.token_hex(16)}),
-    )
+    if credentials:
+        given = {"access_key_id": "test", "secret_access_key": secrets.token_hex(16)}
+        project.set_secret("artifacts_credentials", json.dumps(given))
     return project
 
 
@@ -173,9 +174,9 @@ def product_image(cluster: Cluster, root: Path, archive: Path) -> str:
     return reference
 
 
-def project_on(cluster: Cluster, folder: Path, **substrate: Any) -> ClusterProject:
+def project_on(cluster: Cluster, folder: Path, *, credentials: bool = True, **substrate: Any) -> ClusterProject:
     """Copy the project into `folder`, put the image of its code on the node, and configure its stack for both."""
     cluster.replenish_volumes()
-    made = environment_on(cluster, folder, NO_IMAGE, **substrate)
+    made = environment_on(cluster, folder, NO_IMAGE, credentials=credentials, **substrate)
     made.pin(product_image(cluster, made.root, folder.with_suffix(".tar")))
     return made

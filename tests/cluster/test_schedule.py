@@ -1,7 +1,7 @@
 """Scheduled retraining on a real cluster: new rows in a bucket, a newer model, released by the next `up`.
 
-The date is not waited for: the CronJob's Job is made at once, as `kubectl create job --from` does for a person. It takes
-minutes: `make test-cluster` runs it, `make test` does not.
+The date is not waited for: the CronJob's Job is made at once, as `kubectl create job --from` does for a person.
+It takes minutes: `make test-cluster` runs it, `make test` does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`ray.shared` and artifacts on a volume, for real: an environment without a bucket and with one Ray cluster for training.
+"""`ray.shared` and artifacts on a volume, for real: an environment with no bucket and one Ray cluster for training.
 
 It is another environment than the shared one, and minutes: `make test-cluster` runs it, `make test` does not.
 """
@@ -21,8 +21,8 @@ SHARED: dict[str, Any] = {"artifacts": {}, "ray": {"shared": True}}
 def project(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClusterProject]:
     """A checkout whose stack keeps everything in its namespace; whatever the test left is destroyed."""
     cluster.uninstall_kuberay()
-    made = project_on(cluster, tmp_path_factory.mktemp("checkout"), volume={"size": "5Gi"}, nodes=1, egress={})
-    made.without("artifacts_credentials")
+    settings = {"volume": {"size": "5Gi"}, "nodes": 1, "egress": {}}
+    made = project_on(cluster, tmp_path_factory.mktemp("checkout"), credentials=False, **settings)
     made.configure(**SHARED)
     yield made
     if made.outputs():
@@ -39,9 +39,7 @@ def test_a_shared_ray_cluster_trains_onto_a_volume_serves_from_it_and_goes(proje
     (cluster,) = [found for found in project.objects("rayclusters") if not found["metadata"].get("ownerReferences")]
     (job,) = project.objects("rayjobs")
     assert job["status"]["rayClusterName"] == cluster["metadata"]["name"], "it ran on the cluster that stays"
-    (claim,) = project.objects(
-        "persistentvolumeclaims", "-l", "slipway/environment", "--field-selector=metadata.name=artifacts"
-    )
+    (claim,) = project.objects("persistentvolumeclaims", "--field-selector=metadata.name=artifacts")
     assert claim["status"]["phase"] == "Bound"
     project.up("--expect-no-changes").must_succeed()
 
