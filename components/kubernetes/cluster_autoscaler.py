@@ -13,7 +13,15 @@ from typing import Any
 import yaml
 from pulumi import ComponentResource, CustomTimeouts, Input, Output, Resource, ResourceOptions
 
-from components.kubernetes.manifest import PART_OF, Manifest, declare, namespace, pinned
+from components.kubernetes.manifest import (
+    PART_OF,
+    Manifest,
+    container_of,
+    controller,
+    declare,
+    namespace,
+    pod_of,
+)
 
 NAME = "cluster-autoscaler"
 USER = 65534
@@ -117,29 +125,9 @@ def _rule(group: str, resources: Sequence[str], verbs: Sequence[str], names: Seq
 
 def deployment(args: ClusterAutoscalerArgs) -> Manifest:
     """Return its Deployment."""
-    labels = {**PART_OF, **_SELECTOR}
-    pod = {
-        "serviceAccountName": NAME,
-        "priorityClassName": "system-cluster-critical",
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "fsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(args)],
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": args.namespace, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "selector": {"matchLabels": _SELECTOR},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
+    settings = {"serviceAccountName": NAME, "priorityClassName": "system-cluster-critical"}
+    pod = pod_of(USER, _container(args), **settings, securityContext={"fsGroup": USER})
+    return controller(NAME, args.namespace, _SELECTOR, pod)
 
 
 def _container(args: ClusterAutoscalerArgs) -> Manifest:
@@ -156,22 +144,17 @@ def _container(args: ClusterAutoscalerArgs) -> Manifest:
         *args.flags,
     ]
     probe: dict[str, Any] = {"httpGet": {"path": "/health-check", "port": 8085}}
-    return {
-        "name": NAME,
-        "image": pinned(args.image, "the cluster autoscaler's image"),
-        "imagePullPolicy": "IfNotPresent",
-        "command": command,
-        "env": [{"name": name, "value": value} for name, value in args.environment.items()],
-        "ports": [{"name": "http", "containerPort": 8085, "protocol": "TCP"}],
-        "livenessProbe": {**probe, "initialDelaySeconds": 60, "periodSeconds": 30},
-        "readinessProbe": {**probe, "periodSeconds": 10},
-        "resources": {"requests": {"cpu": "100m", "memory": "600Mi"}, "limits": {"memory": "1Gi"}},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
+    return container_of(
+        NAME,
+        args.image,
+        "the cluster autoscaler's image",
+        command=command,
+        env=[{"name": name, "value": value} for name, value in args.environment.items()],
+        ports=[{"name": "http", "containerPort": 8085, "protocol": "TCP"}],
+        livenessProbe={**probe, "initialDelaySeconds": 60, "periodSeconds": 30},
+        readinessProbe={**probe, "periodSeconds": 10},
+        resources={"requests": {"cpu": "100m", "memory": "600Mi"}, "limits": {"memory": "1Gi"}},
+    )
 
 
 class ClusterAutoscaler(ComponentResource):

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from pulumi import ComponentResource, Output, ResourceOptions
 
-from components.kubernetes.manifest import PART_OF, Manifest, declare, namespace, pinned
+from components.kubernetes.manifest import PART_OF, SECCOMP, Manifest, declare, namespace, pinned
 from components.kubernetes.platforms import PLATFORMS, PlatformName
 
 NAMESPACE = "nvidia-device-plugin"
@@ -55,7 +55,7 @@ def daemon_set(args: DevicePluginArgs) -> Manifest:
     pod["tolerations"] = [
         {"operator": "Exists", "effect": "NoSchedule"}
     ]  # a node's GPUs count whatever keeps pods off it
-    pod["securityContext"] = {"seccompProfile": {"type": "RuntimeDefault"}}
+    pod["securityContext"] = {"seccompProfile": SECCOMP}
     (container,) = pod["containers"]
     container["image"] = pinned(args.image, "the device plugin's image")
     container["imagePullPolicy"] = "IfNotPresent"

@@ -17,7 +17,15 @@ import yaml
 from pulumi import ComponentResource, CustomTimeouts, Output, Resource, ResourceOptions
 
 from components.kubernetes import crds
-from components.kubernetes.manifest import PART_OF, Manifest, declare, namespace, pinned
+from components.kubernetes.manifest import (
+    PART_OF,
+    Manifest,
+    container_of,
+    controller,
+    declare,
+    namespace,
+    pod_of,
+)
 
 NAME = "kuberay-operator"
 USER = 65532
@@ -134,54 +142,28 @@ def manifests(args: KubeRayArgs) -> Iterator[tuple[str, Manifest]]:
 
 def deployment(args: KubeRayArgs) -> Manifest:
     """Return the operator's Deployment."""
-    labels = {**PART_OF, **_SELECTOR}
-    pod = {
-        "serviceAccountName": NAME,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": USER,
-            "runAsGroup": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
-        "containers": [_container(args)],
-        "terminationGracePeriodSeconds": 10,
-    }
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": NAME, "namespace": args.namespace, "labels": labels},
-        "spec": {
-            "replicas": 1,
-            "strategy": {"type": "Recreate"},
-            "selector": {"matchLabels": _SELECTOR},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
-        },
-    }
+    pod = pod_of(USER, _container(args), serviceAccountName=NAME, terminationGracePeriodSeconds=10)
+    return controller(NAME, args.namespace, _SELECTOR, pod, strategy={"type": "Recreate"})
 
 
 def _container(args: KubeRayArgs) -> Manifest:
     arguments = [f"--watch-namespace={','.join(args.watch)}"] if args.watch else []
     if args.gateway:
         arguments.append("--feature-gates=RayServiceIncrementalUpgrade=true")
-    return {
-        "name": NAME,
-        "image": pinned(args.image, "the KubeRay operator's image"),
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["/manager"],
-        "args": arguments,
-        "ports": [
+    return container_of(
+        NAME,
+        args.image,
+        "the KubeRay operator's image",
+        command=["/manager"],
+        args=arguments,
+        ports=[
             {"name": "http", "containerPort": 8080, "protocol": "TCP"},
             {"name": "probe", "containerPort": PROBE_PORT, "protocol": "TCP"},
         ],
-        "livenessProbe": {"httpGet": {"path": "/healthz", "port": "probe"}, "periodSeconds": 10, "failureThreshold": 6},
-        "readinessProbe": {"httpGet": {"path": "/readyz", "port": "probe"}, "periodSeconds": 5},
-        "resources": {"requests": dict(args.requests), "limits": dict(args.limits)},
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
+        livenessProbe={"httpGet": {"path": "/healthz", "port": "probe"}, "periodSeconds": 10, "failureThreshold": 6},
+        readinessProbe={"httpGet": {"path": "/readyz", "port": "probe"}, "periodSeconds": 5},
+        resources={"requests": dict(args.requests), "limits": dict(args.limits)},
+    )
 
 
 class KubeRayOperator(ComponentResource):

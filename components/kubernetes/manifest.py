@@ -16,6 +16,7 @@ from pulumi import Resource, ResourceOptions
 Manifest = dict[str, Any]
 
 PART_OF = {"app.kubernetes.io/part-of": "slipway", "app.kubernetes.io/managed-by": "slipway"}
+SECCOMP = {"type": "RuntimeDefault"}
 POD_SECURITY_VERSION = "v1.35"
 """The version of the Pod Security Standards that namespaces are held to; a newer cluster keeps to this one."""
 
@@ -59,3 +60,36 @@ def pinned(image: str, setting: str) -> str:
     if not re.fullmatch(r"[\w.:/-]+@sha256:[0-9a-f]{64}", image):
         raise ValueError(f"{setting} is {image!r}: pin the image by digest, REPOSITORY@sha256:DIGEST")
     return image
+
+
+def pod_of(user: int, container: Mapping[str, Any], **more: Any) -> Manifest:
+    """Return the spec of a pod with one container that runs as `user` and keeps to `restricted`; `more` is added."""
+    security = {"runAsNonRoot": True, "runAsUser": user, "runAsGroup": user, "seccompProfile": SECCOMP}
+    return {**more, "securityContext": {**security, **more.get("securityContext", {})}, "containers": [dict(container)]}
+
+
+def container_of(name: str, image: str, setting: str, **more: Any) -> Manifest:
+    """Return a container that may write nothing, gains nothing and runs an image by digest."""
+    security = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    pulled = {"image": pinned(image, setting), "imagePullPolicy": "IfNotPresent"}
+    return {"name": name, **pulled, "securityContext": security, **more}
+
+
+def controller(name: str, namespace: Any, selector: Mapping[str, str], pod: Mapping[str, Any], **more: Any) -> Manifest:
+    """Return the Deployment of a controller, of which one pod acts."""
+    labels = {**PART_OF, **selector}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": namespace, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            **more,
+            "selector": {"matchLabels": dict(selector)},
+            "template": {"metadata": {"labels": labels}, "spec": dict(pod)},
+        },
+    }
