@@ -97,7 +97,7 @@ class Follower:
             return
         status = job.body.get("status") or {}
         attempt = int(status.get("failed") or 0)
-        if attempt > self._attempt:
+        if attempt > self._attempt and not failure.failed(status):  # else it was the last one
             self._attempt = attempt
             self._warn(f"the run failed and is started again ({attempt}): {status.get('message', '')}"[:_LONGEST])
         if status.get("jobDeploymentStatus") == "ValidationFailed":

@@ -19,17 +19,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyarrow import fs
 
 from training.identity import code_digest, digest_of, file_digest, identity
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # MLflow warns about type hints of its own while it is imported
+    warnings.simplefilter("ignore")  # MLflow and moto warn of their own while they are imported
     import mlflow.pyfunc
     from mlflow import MlflowClient
+    from moto.server import ThreadedMotoServer
 
 ROOT = Path(__file__).parents[2]
 LOCK = "requirements/runtime.txt"
 DEADLINE_S = 120
+BUCKET = "rows"
 
 
 def free_port() -> int:
@@ -210,3 +213,23 @@ def workshop(tmp_path: Path, tracking_uri: str, request: pytest.FixtureRequest) 
     (root / "requirements").mkdir()
     shutil.copyfile(ROOT / LOCK, root / LOCK)
     return Workshop(root, tracking_uri, digest_of(request.node.nodeid)[:12])
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[fs.S3FileSystem]:
+    """A real S3 protocol server with the bucket BUCKET, named in the environment as a user would name it."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
+        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        found = fs.S3FileSystem(endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True)
+        found.create_dir(BUCKET)
+        try:
+            yield found
+        finally:
+            server.stop()

@@ -4,42 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import warnings
-from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
 from pyarrow import fs, parquet
 
+from tests.training.conftest import BUCKET
 from training import source
 from training.console import Refused
 from training.spec import Data
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # warnings of the stand-in's own dependencies
-    from moto.server import ThreadedMotoServer
-
-BUCKET = "rows"
 COLUMNS = {"a": [1, 2, 3], "target": [0, 1, 0]}
-
-
-@pytest.fixture(scope="module")
-def store() -> Iterator[fs.S3FileSystem]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        found = fs.S3FileSystem(endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True)
-        found.create_dir(BUCKET)
-        try:
-            yield found
-        finally:
-            server.stop()
 
 
 def put(store: fs.S3FileSystem, key: str, content: bytes) -> str:

@@ -9,8 +9,6 @@ import csv
 import io
 import json
 import random
-import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +16,11 @@ import pytest
 from pyarrow import fs
 
 from infra.kubernetes.incluster import retrain, verdict
-from tests.training.conftest import Workshop
+from tests.training.conftest import BUCKET, Workshop
 from tests.unit.scheduled_objects import CONFIG_MAPS, DONE, RESULT, SPACE, TEMPLATE, Objects
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # warnings of the stand-in's own dependencies
-    from moto.server import ThreadedMotoServer
-
 pytestmark = pytest.mark.slow
-BUCKET, KEY = "scheduled", "rows.csv"
-
-
-@pytest.fixture
-def store() -> Iterator[fs.S3FileSystem]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        found = fs.S3FileSystem(endpoint_override=f"http://{host}:{port}", allow_bucket_creation=True)
-        found.create_dir(BUCKET)
-        try:
-            yield found
-        finally:
-            server.stop()
+KEY = "scheduled/rows.csv"
 
 
 def put(store: fs.S3FileSystem, count: int) -> None:

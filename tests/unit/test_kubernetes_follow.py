@@ -101,6 +101,9 @@ def test_another_attempt_is_told(api: Api) -> None:
     look(watcher, api)
     look(watcher, api)
     assert warned == ["the run failed and is started again (1): lost node"]
+    api.status = {"rayClusterName": "c2", "failed": 2, "jobDeploymentStatus": "Failed", "message": "lost node"}
+    look(watcher, api)
+    assert len(warned) == 1, "nothing is started again after the last attempt"
 
 
 def test_a_spec_that_the_operator_refuses_is_told_at_once(api: Api) -> None:

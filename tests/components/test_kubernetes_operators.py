@@ -1,14 +1,12 @@
-"""Components inside a cluster: which objects they make, with which security, in which order."""
+"""Operators in a cluster: which objects they make, with which security, in which order."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 import pytest
 from pulumi import ResourceOptions
 
@@ -16,33 +14,26 @@ from components.kubernetes import cluster_autoscaler, crds, kuberay
 from components.kubernetes.cluster_autoscaler import ClusterAutoscalerArgs
 from components.kubernetes.device_plugin import DevicePluginArgs, daemon_set
 from components.kubernetes.environment_namespace import (
-    Account,
     EnvironmentNamespace,
-    EnvironmentNamespaceArgs,
-    Quota,
 )
 from components.kubernetes.kuberay import KubeRayArgs
 from components.kubernetes.manifest import declare, pinned
-from components.kubernetes.network_policies import NetworkPolicies, Paths, render
+from components.kubernetes.network_policies import NetworkPolicies, Paths
 from components.kubernetes.operators import Operators, OperatorsArgs
 from infra.engine import manifests
-from tests.mock_engine import Engine, run
-from tests.pod_security import violations
-
-DIGEST = "sha256:" + "a" * 64
-IMAGE = f"registry.example/operator@{DIGEST}"
-IDENTIFIED = Account(name="training", annotations={"eks.amazonaws.com/role-arn": "arn:role"})
-NAMESPACE_ARGS = EnvironmentNamespaceArgs(
-    namespace="slipway-prod",
-    accounts=[
-        Account(name="training", annotations={"eks.amazonaws.com/role-arn": "arn:role"}),
-        Account(name="serving"),
-    ],
-    quota=Quota(cpu="8", memory="32Gi", pods=50, gpus=4),
+from tests.components.kubernetes_blocks import (
+    DEFINITION,
+    DEPLOYMENT,
+    IMAGE,
+    NAMESPACE,
+    NAMESPACE_ARGS,
+    cached,
+    on_cluster,
+    registered,
+    with_operators,
 )
-NAMESPACE = "kubernetes:core/v1:Namespace"
-DEPLOYMENT = "kubernetes:apps/v1:Deployment"
-DEFINITION = "kubernetes:apiextensions.k8s.io/v1:CustomResourceDefinition"
+from tests.mock_engine import Engine
+from tests.pod_security import violations
 
 
 @pytest.fixture(scope="session")
@@ -66,85 +57,6 @@ def managed(kuberay_args: KubeRayArgs) -> OperatorsArgs:
 def up(managed: OperatorsArgs) -> Engine:
     """A program that installs every operator."""
     return with_operators(managed)
-
-
-def cached(source: manifests.Source) -> Path:
-    """The release's files, as `./pulumiw setup --kubernetes` leaves them; fetched when they are not there."""
-    manifests.fetch(source)
-    return manifests.folder(source)
-
-
-def on_cluster(make: Callable[[ResourceOptions], Any], *, preview: bool = False) -> Engine:
-    """Run `make` with an explicit provider, as a program does."""
-
-    def program() -> None:
-        provider = k8s.Provider("cluster", context="test")
-        make(ResourceOptions(provider=provider))
-
-    return run(program, preview=preview)
-
-
-def with_operators(args: OperatorsArgs, *, preview: bool = False) -> Engine:
-    return on_cluster(lambda opts: Operators("operators", args, opts), preview=preview)
-
-
-def with_namespace(args: EnvironmentNamespaceArgs = NAMESPACE_ARGS, *, preview: bool = False) -> Engine:
-    return on_cluster(lambda opts: EnvironmentNamespace("namespace", args, opts), preview=preview)
-
-
-def registered(engine: Engine) -> list[tuple[str, str]]:
-    return sorted((item.type, item.name) for item in engine.registrations)
-
-
-def test_the_environment_s_namespace_admits_only_restricted_pods() -> None:
-    labels = with_namespace().one(NAMESPACE).inputs["metadata"]["labels"]
-    assert {labels[f"pod-security.kubernetes.io/{mode}"] for mode in ("enforce", "audit", "warn")} == {"restricted"}
-    assert {labels[f"pod-security.kubernetes.io/{mode}-version"] for mode in ("enforce", "audit", "warn")} == {"v1.35"}
-
-
-def test_the_quota_covers_gpus_and_containers_that_ask_for_nothing_get_a_default() -> None:
-    engine = with_namespace()
-    hard = engine.one("kubernetes:core/v1:ResourceQuota").inputs["spec"]["hard"]
-    assert hard == {
-        "requests.cpu": "8",
-        "requests.memory": "32Gi",
-        "pods": "50",
-        "persistentvolumeclaims": "20",
-        "requests.nvidia.com/gpu": "4",
-    }
-    (limits,) = engine.one("kubernetes:core/v1:LimitRange").inputs["spec"]["limits"]
-    assert {"cpu", "memory"} == limits["defaultRequest"].keys(), "the quota refuses a pod that asks for neither"
-
-
-def test_without_a_quota_there_is_neither_quota_nor_default() -> None:
-    engine = with_namespace(replace(NAMESPACE_ARGS, quota=None))
-    assert not engine.all("kubernetes:core/v1:ResourceQuota")
-    assert not engine.all("kubernetes:core/v1:LimitRange")
-
-
-def test_there_is_one_account_a_workload_and_none_mounts_a_token_by_itself() -> None:
-    accounts = with_namespace().all("kubernetes:core/v1:ServiceAccount")
-    assert {item.inputs["metadata"]["name"] for item in accounts} == {"training", "serving"}
-    assert all(item.inputs["automountServiceAccountToken"] is False for item in accounts)
-    identities = {item.inputs["metadata"]["name"]: item.inputs["metadata"].get("annotations") for item in accounts}
-    assert identities == {"training": {"eks.amazonaws.com/role-arn": "arn:role"}, "serving": None}
-
-
-def test_what_is_in_the_namespace_comes_after_it_and_goes_before_it() -> None:
-    for item in with_namespace().registrations:
-        if item.type.startswith("kubernetes:core") and item.type != NAMESPACE:
-            assert "namespace-namespace" in item.dependencies, f"{item.name} would be made before its namespace"
-
-
-def test_every_policy_is_declared_in_the_namespace() -> None:
-    engine = on_cluster(lambda opts: NetworkPolicies("network", Paths(), namespace="slipway-prod", opts=opts))
-    found = {
-        item.inputs["metadata"]["name"]: item for item in engine.all("kubernetes:networking.k8s.io/v1:NetworkPolicy")
-    }
-    assert found.keys() == render(Paths()).keys()
-    assert {item.inputs["metadata"]["namespace"] for item in found.values()} == {"slipway-prod"}
-    for name, spec in render(Paths()).items():
-        assert found[name].inputs["spec"] == spec, "the SDK must not rename what is inside"
 
 
 def test_external_operators_install_nothing() -> None:
