@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from components.kubernetes.cluster_autoscaler import ClusterAutoscaler, ClusterAutoscalerArgs
-from tests.components.test_kubernetes_cluster import on_cluster
+from tests.components.kubernetes_blocks import on_cluster
 from tests.mock_engine import Engine
 
 CONFIG_MAP = "kubernetes:core/v1:ConfigMap"

@@ -7,7 +7,7 @@ import pytest
 from components.kubernetes import preview_access
 from components.kubernetes.preview_access import LEFT_OUT, READ_ONLY, TRIED, PreviewAccess, PreviewAccessArgs
 from infra.kubernetes.rights import SECTIONS
-from tests.components.test_kubernetes_cluster import on_cluster, registered
+from tests.components.kubernetes_blocks import on_cluster, registered
 from tests.mock_engine import Engine
 
 POLICY = "kubernetes:admissionregistration.k8s.io/v1:ValidatingAdmissionPolicy"
