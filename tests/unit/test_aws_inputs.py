@@ -44,6 +44,14 @@ def test_what_does_not_exist_is_named(token: str, inputs: dict[str, Any], messag
         check(token, inputs)
 
 
+def test_arguments_are_told_from_a_nested_type_of_the_same_name() -> None:
+    """`BucketVersioningArgs` is also a part of a bucket's old inputs; the resource's own are called otherwise."""
+    token = "aws:s3/bucketVersioning:BucketVersioning"
+    check(token, {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}})
+    with pytest.raises(UnknownPropertyError, match=r"BucketVersioning\.enabled: .* has no such property"):
+        check(token, {"bucket": "b", "versioningConfiguration": {"status": "Enabled"}, "enabled": True})
+
+
 def test_an_old_name_of_a_resource_is_refused() -> None:
     with pytest.raises(UnknownPropertyError, match="aws:s3/bucketV2:BucketV2 is an old name"):
         check("aws:s3/bucketV2:BucketV2", {})
