@@ -111,11 +111,16 @@ def _s3(client: Client, _: str) -> Found:
 
 def _kms(client: Client, _: str) -> Found:
     kms = client("kms")
+    aliases = list(_pages(kms, "list_aliases", "Aliases"))
+    own = {alias.get("TargetKeyId") for alias in aliases if alias["AliasName"].startswith("alias/aws/")}
     for key in _pages(kms, "list_keys", "Keys"):
+        if key["KeyId"] in own:  # AWS makes and keeps those
+            continue
         if kms.describe_key(KeyId=key["KeyId"])["KeyMetadata"]["KeyState"] not in GONE:
             yield f"kms Keys {key['KeyId']}"
-    for alias in _pages(kms, "list_aliases", "Aliases"):
-        yield f"kms Aliases {alias['AliasName']}"
+    for alias in aliases:
+        if not alias["AliasName"].startswith("alias/aws/"):
+            yield f"kms Aliases {alias['AliasName']}"
 
 
 def _ecr(client: Client, _: str) -> Found:

@@ -1,4 +1,4 @@
-"""A checkout whose stacks live in the account of the AWS test server, run as a user would, the stand-in plugins on PATH."""
+"""A checkout whose stacks live in the account of the AWS test server, run as a user would, on the stand-in plugins."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from typing import Any
 
 import yaml
 
-from tests.standins.aws_server import AwsServer
 from tests.stacks.project import ROOT, Answer, Project, checkout
+from tests.standins.aws_server import AwsServer
 
 STANDINS = ROOT / "tests" / "standins" / "bin"
 PREFIX = "slipway:"

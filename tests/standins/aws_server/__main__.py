@@ -17,6 +17,7 @@ from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
 from tests.standins.aws_server.gateway import Gateway
+from tests.standins.aws_server.moto_gaps import mend
 
 
 def main() -> None:
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--attached", action="store_true", help="end when standard input does: with whoever started it")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    mend()
     server = make_server(given.host, given.port, lambda *_: [], threaded=True, request_handler=_Handler)
     url = f"http://{given.host}:{server.server_port}"
     os.environ["MOTO_PORT"] = str(server.server_port)
