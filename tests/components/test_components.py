@@ -10,7 +10,7 @@ import pulumi
 import pytest
 
 from components.artifact_store import ArtifactSettings, ArtifactStore
-from components.seam import Place
+from components.seam import GroundSpec, Place
 from components.tracking_server import TrackingServer, TrackingSettings
 from infra.local.foundation import LocalFoundation
 from infra.local.settings import LocalConfig
@@ -23,7 +23,7 @@ def tracking_on(artifacts: dict[str, Any], **local: Any) -> Engine:
     """Declare a store and a tracking server on this machine."""
 
     def program() -> None:
-        foundation = LocalFoundation(PLACE, LocalConfig(kind="local", **local))
+        foundation = LocalFoundation(PLACE, LocalConfig(kind="local", **local), GroundSpec())
         store = ArtifactStore("artifacts", foundation, ArtifactSettings(**artifacts))
         TrackingServer("tracking", foundation.runtime, store, TrackingSettings())
 
@@ -77,7 +77,7 @@ def test_every_component_registers_what_it_promises() -> None:
     seen: dict[str, Any] = {}
 
     def program() -> None:
-        foundation = LocalFoundation(PLACE, LocalConfig(kind="local"))
+        foundation = LocalFoundation(PLACE, LocalConfig(kind="local"), GroundSpec())
         store = ArtifactStore("artifacts", foundation, ArtifactSettings())
         server = TrackingServer("tracking", foundation.runtime, store, TrackingSettings())
         pulumi.Output.all(store.uri, server.uri).apply(lambda both: seen.update(store=both[0], tracking=both[1]))
