@@ -82,7 +82,7 @@ class AwsFoundation(ComponentResource):
         ready += workloads.store_identities(self._names, ground, arn, prefix, self._namespace, self._aws)
         reached = workloads.storage(config, uri)
         if self._runtime is not None:
-            self._runtime.reach_store(name, reached, after=ready, opts=opts)
+            self._runtime.reach_store(reached, after=ready)
         return StoreHandle(uri=uri, environment=reached.environment)
 
     def _workloads(self, config: AwsConfig) -> KubernetesRuntime:
@@ -104,6 +104,7 @@ class AwsFoundation(ComponentResource):
         made = Made(
             operators=workloads.operators(config, there, self._namespace, ground),
             database=workloads.managed_database(config, ground),
+            environment=workloads.client_environment(config),
         )
         workloads.preview_access(config, ResourceOptions(parent=self, provider=cluster))
         after = [*ground.ready, *early, *database]

@@ -243,6 +243,13 @@ def _workloads(config: AwsConfig, secrets: Collection[str], asked: Sequence[GpuP
         yield Problem(
             DATABASE_URL, None, "the substrate aws makes its own database", "remove the encrypted key", absent=True
         )
+    if config.endpoint_url_in_cluster is not None and config.endpoint_url is None:
+        yield Problem(
+            "substrate.endpoint_url_in_cluster",
+            config.endpoint_url_in_cluster,
+            "has no effect: AWS answers at its own addresses",
+            "set substrate.endpoint_url too, or remove it",
+        )
     if STORE_CREDENTIALS in secrets and config.endpoint_url is None:
         yield Problem(
             STORE_CREDENTIALS,

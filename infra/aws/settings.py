@@ -156,6 +156,9 @@ class AwsConfig(SubstrateSettings):
     endpoint_url: str | None = Field(
         default=None, pattern=r"^https?://", description="another endpoint of all AWS APIs, such as LocalStack's"
     )
+    endpoint_url_in_cluster: str | None = Field(
+        default=None, pattern=r"^https?://", description="the same endpoint as pods reach it; `endpoint_url` if absent"
+    )
 
     @property
     def address_range(self) -> str:

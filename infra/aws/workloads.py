@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from pulumi import Input, Output, Resource, ResourceOptions
 
 from components.aws import iam
@@ -10,6 +12,7 @@ from components.aws.naming import Names
 from components.aws.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.kubernetes.cluster_autoscaler import NAME as AUTOSCALER
 from components.kubernetes.cluster_autoscaler import ClusterAutoscalerArgs
+from components.kubernetes.network_policies import ANYWHERE
 from components.kubernetes.operators import OperatorsArgs
 from components.kubernetes.preview_access import PreviewAccess, PreviewAccessArgs
 from components.seam import Place
@@ -27,7 +30,7 @@ from infra.kubernetes.settings import (
     Target,
 )
 
-_POSTGRES = 5432
+_POSTGRES, _HTTP, _HTTPS = 5432, 80, 443
 
 
 def cluster_config(place: Place, config: AwsConfig, cluster: str) -> KubernetesConfig:
@@ -50,7 +53,10 @@ def cluster_config(place: Place, config: AwsConfig, cluster: str) -> KubernetesC
         database=DatabaseSettings(image=config.database.image, size=config.database.size),
         tracking_replicas=config.tracking_replicas,
         quota=config.quota,
-        egress=EgressSettings(database=(Target(cidr=config.address_range, ports=(_POSTGRES,)),)),
+        egress=EgressSettings(
+            object_store=(Target(cidr=ANYWHERE, ports=_api_ports(config)),),
+            database=(Target(cidr=config.address_range, ports=(_POSTGRES,)),),
+        ),
         ingress_from=config.ingress_from,
         gateway=config.gateway,
         incremental_upgrade=config.incremental_upgrade,
@@ -83,9 +89,20 @@ def operators(config: AwsConfig, there: KubernetesConfig, namespace: str, ground
 def client_environment(config: AwsConfig) -> dict[str, str]:
     """Return what AWS's clients need in a pod; credentials come by Pod Identity."""
     found = {"AWS_REGION": config.region, "AWS_DEFAULT_REGION": config.region}
-    if config.endpoint_url is not None:
-        found |= {"AWS_ENDPOINT_URL": config.endpoint_url, "MLFLOW_S3_ENDPOINT_URL": config.endpoint_url}
-    return found
+    moved = _moved(config)
+    return found if moved is None else {**found, "AWS_ENDPOINT_URL": moved, "MLFLOW_S3_ENDPOINT_URL": moved}
+
+
+def _moved(config: AwsConfig) -> str | None:
+    """Return where pods reach AWS's APIs; None: at their own addresses."""
+    return config.endpoint_url_in_cluster or config.endpoint_url
+
+
+def _api_ports(config: AwsConfig) -> tuple[int, ...]:
+    """Return the ports of AWS's APIs: HTTPS, and that of a moved endpoint."""
+    given = urlsplit(_moved(config) or "")
+    moved = given.port or {"http": _HTTP}.get(given.scheme, _HTTPS)
+    return (_HTTPS,) if moved == _HTTPS else (_HTTPS, moved)
 
 
 def managed_database(config: AwsConfig, ground: Ground) -> ManagedDatabase | None:

@@ -37,7 +37,7 @@ from components.seam import GroundSpec, Place, StoreHandle, StoreSpec
 from components.settings import SettingError
 from infra.engine.layout import StopError
 from infra.engine.manifests import DEVICE_PLUGIN, KUBERAY, Source, folder
-from infra.kubernetes import names, secrets
+from infra.kubernetes import names, secrets, storage
 from infra.kubernetes.names import Context, Made, short_digest
 from infra.kubernetes.runtime import KubernetesRuntime
 from infra.kubernetes.settings import KubernetesConfig, Target
@@ -145,8 +145,16 @@ def environment(
         ready=[*after, *operators.ready, space, policies],
         made=made,
     )
+    if made is not None:
+        ground = _with_cloud_login(ground, ResourceOptions(parent=parent))
     filled = secrets.fill(ground, "secrets", ResourceOptions(parent=parent))
     return KubernetesRuntime(ground.after(filled))
+
+
+def _with_cloud_login(ground: Context, opts: ResourceOptions) -> Context:
+    """Declare the login to the cloud's APIs first, where pods have no identity there: the Job `secrets` calls them."""
+    login = storage.credentials(ground, "store-credentials", opts)
+    return ground if login is None else ground.after(login)
 
 
 def _labelled(labels: Mapping[str, str], args: ResourceTransformationArgs) -> ResourceTransformationResult | None:

@@ -78,8 +78,12 @@ def storage_env(context: Context) -> list[Manifest]:
     storage = context.storage
     if storage is None:
         return []
-    keys = {} if storage.secret is None else {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
-    return [*env(storage.environment), *secret_env(storage.secret or "", keys)]
+    return [*env(storage.environment), *([] if storage.secret is None else store_login(storage.secret))]
+
+
+def store_login(secret: str) -> list[Manifest]:
+    """Return the keys of a Secret under the names by which AWS's clients look for them."""
+    return secret_env(secret, {name: name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")})
 
 
 def storage_volumes(context: Context) -> tuple[list[Manifest], list[Manifest]]:

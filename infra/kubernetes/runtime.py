@@ -49,10 +49,10 @@ class KubernetesRuntime:
         self.context = dataclasses.replace(self.context, storage=store.storage)
         return store.handle
 
-    def reach_store(self, name: str, store: Storage, *, after: Sequence[Resource], opts: ResourceOptions) -> None:
+    def reach_store(self, store: Storage, *, after: Sequence[Resource]) -> None:
         """Have workloads use a store that was made elsewhere; they start after `after`."""
         ground = self.context.after(*after)
-        self.context = dataclasses.replace(ground, storage=storage.with_credentials(ground, name, store, opts))
+        self.context = dataclasses.replace(ground, storage=storage.with_credentials(ground, store))
 
     def service(self, name: str, spec: ServiceSpec, opts: ResourceOptions) -> ServiceHandle:
         """Run a service as a Deployment."""

@@ -13,7 +13,7 @@ from typing import Any, cast
 from pulumi import CustomTimeouts, Input, Output, Resource, ResourceOptions
 
 from components.kubernetes.manifest import declare
-from components.kubernetes.network_policies import ANYWHERE, ROLE_LABEL, Paths, manifest, to_data
+from components.kubernetes.network_policies import ROLE_LABEL, Paths, manifest, to_data
 from components.kubernetes.platforms import PLATFORMS, Endpoint
 from infra.kubernetes import pods
 from infra.kubernetes.database import URL_KEY, USER
@@ -24,12 +24,14 @@ from infra.kubernetes.names import (
     LOGIN_SECRET,
     RAY_TOKEN_SECRET,
     SERVING_TOKEN_SECRET,
+    STORE_SECRET,
     Context,
     ManagedDatabase,
     service_host,
     short_digest,
 )
 from infra.kubernetes.pods import Manifest
+from infra.kubernetes.settings import STORE_CREDENTIALS
 
 _MODULE = "infra.kubernetes.incluster.secrets"
 _BYTES = 32
@@ -37,7 +39,6 @@ _DEADLINE_S = 600
 TRACKING_ROLE = "tracking"
 """The role, and the database of its own, that the tracking server has on a managed PostgreSQL server."""
 _STEP = {"slipway/step": "secrets"}
-_HTTPS = 443
 Rules = Mapping[str, Mapping[str, Any]]
 
 
@@ -115,10 +116,17 @@ def _right(context: Context, names: Sequence[str]) -> list[tuple[str, Manifest]]
 def _network(context: Context) -> Manifest:
     """Let this Job's pods, and no other Job's, reach the server, its administrator's secret and who they are."""
     servers = [Endpoint(cidr=target.cidr, ports=target.ports) for target in context.config.egress.database]
-    cloud = Endpoint(cidr=ANYWHERE, ports=(_HTTPS,))
-    paths = Paths(object_store=[*servers, cloud], identity=PLATFORMS[context.config.platform].identity.endpoints)
+    cloud = [Endpoint(cidr=target.cidr, ports=target.ports) for target in context.config.egress.object_store]
+    paths = Paths(object_store=[*servers, *cloud], identity=PLATFORMS[context.config.platform].identity.endpoints)
     policy = manifest("secrets", to_data({ROLE_LABEL: "setup", **_STEP}, paths), context.namespace)
     return {**policy, "metadata": context.metadata("secrets")}
+
+
+def _cloud_env(context: Context) -> list[Manifest]:
+    """Return what the cloud's clients need: region and endpoint, and a login where the pod has no identity."""
+    made = {} if context.made is None else context.made.environment
+    login = pods.store_login(STORE_SECRET) if STORE_CREDENTIALS in context.place.secrets else []
+    return [*pods.env(made), *login]
 
 
 def _marks(made: Sequence[Resource]) -> Output[str]:
@@ -143,7 +151,7 @@ def job(context: Context, wanted: Mapping[str, Rules], marks: Output[str]) -> Ma
         "secrets",
         command=[pods.PYTHON, "-m", _MODULE],
         args=[context.namespace, specification(wanted, managed)],
-        env=[] if managed is None or context.made is None else pods.env(context.made.environment),
+        env=[] if managed is None else _cloud_env(context),
         # the cloud's SDK takes as much again as everything else
         resources=pods.resources("50m", "128Mi" if managed is None else "256Mi", cpu_limit="500m"),
         volumeMounts=[mount],

@@ -45,21 +45,23 @@ def _bucket(context: Context, name: str, uri: str, spec: StoreSpec, opts: Resour
             "AWS_ENDPOINT_URL": spec.endpoint,
             "AWS_DEFAULT_REGION": _REGION,
         }
-    credentials = _credentials(context, name, opts)
-    place: Output[str] = Output.from_input(uri) if credentials is None else _once(credentials, uri)
+    made = credentials(context, f"{name}-credentials", opts)
+    place: Output[str] = Output.from_input(uri) if made is None else _once(made, uri)
     return Storage(
         uri=place,
         checkpoints=place.apply(lambda there: f"{there.rstrip('/')}/{_CHECKPOINTS}"),
         environment=environment,
-        secret=context.config.store_secret if credentials is None else STORE_SECRET,
+        secret=context.config.store_secret if made is None else STORE_SECRET,
         claim=None,
     )
 
 
-def with_credentials(context: Context, name: str, store: Storage, opts: ResourceOptions) -> Storage:
-    """Return `store` with the credentials of the stack file, where there are any; else pods have their own identity."""
-    credentials = _credentials(context, name, opts)
-    return store if credentials is None else replace(store, secret=STORE_SECRET)
+def with_credentials(context: Context, store: Storage) -> Storage:
+    """Return `store` with the credentials of the stack file, where there are any; else pods have their own identity.
+
+    On a cluster that was made, their Secret is there before the first workload.
+    """
+    return replace(store, secret=STORE_SECRET) if STORE_CREDENTIALS in context.place.secrets else store
 
 
 def _once(made: Resource, uri: str) -> Output[str]:
@@ -67,7 +69,7 @@ def _once(made: Resource, uri: str) -> Output[str]:
     return Output.from_input(cast("Any", made).metadata).apply(lambda _: uri)
 
 
-def _credentials(context: Context, name: str, opts: ResourceOptions) -> Resource | None:
+def credentials(context: Context, name: str, opts: ResourceOptions) -> Resource | None:
     """Make the Secret with the credentials of the stack file; they are encrypted in Pulumi's state too."""
     encrypted = context.place.secrets.get(STORE_CREDENTIALS)
     if encrypted is None:
@@ -79,7 +81,7 @@ def _credentials(context: Context, name: str, opts: ResourceOptions) -> Resource
         "type": "Opaque",
         "stringData": encrypted.apply(_key_pair),
     }
-    return declare(f"{name}-credentials", manifest, context.child(opts))
+    return declare(name, manifest, context.child(opts))
 
 
 def _key_pair(text: str) -> dict[str, str]:
