@@ -45,14 +45,15 @@ def test_a_network_is_the_same_in_a_preview_and_twice(args: NetworkArgs) -> None
 
 
 def test_each_zone_has_a_private_and_a_public_subnet_that_load_balancers_find(full: Engine) -> None:
-    found = {item.inputs["cidrBlock"]: item.inputs for item in full.all(SUBNET)}
-    assert len(found) == 6
-    private = {cidr for cidr, inputs in found.items() if inputs["tags"].get("kubernetes.io/role/internal-elb") == "1"}
-    public = {cidr for cidr, inputs in found.items() if inputs["tags"].get("kubernetes.io/role/elb") == "1"}
-    assert (len(private), len(public), private & public) == (3, 3, set())
-    for kind in (private, public):
-        assert {found[cidr]["availabilityZone"] for cidr in kind} == set(ZONES)
-    assert not any(inputs["mapPublicIpOnLaunch"] for inputs in found.values()), "no machine gets a public address"
+    by_id = {f"{item.name}-id": item.inputs for item in full.all(SUBNET)}
+    assert len(by_id) == len({inputs["cidrBlock"] for inputs in by_id.values()}) == 6
+    assert not any(inputs["mapPublicIpOnLaunch"] for inputs in by_id.values()), "no machine gets a public address"
+    tables = {item.inputs["subnetId"]: item.inputs["routeTableId"] for item in full.all(ASSOCIATION)}
+    public = {id_ for id_, table in tables.items() if table == "network-public-id"}
+    for ids, role in ((public, "elb"), (by_id.keys() - public, "internal-elb")):
+        assert {by_id[id_]["availabilityZone"] for id_ in ids} == set(ZONES)
+        roles = [[key for key in by_id[id_]["tags"] if key.startswith("kubernetes.io/role/")] for id_ in ids]
+        assert roles == [[f"kubernetes.io/role/{role}"]] * 3
 
 
 def test_the_vpc_answers_by_name_and_its_default_group_is_closed(small: Engine) -> None:
