@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from types import FrameType
 from typing import Any
 
 import grpc
@@ -80,6 +82,21 @@ def property_diff(change: Change) -> Any:
     return provider_pb2.PropertyDiff(kind=_KINDS[change.how, change.replaces], inputDiff=change.how == "delete")
 
 
+class _Farewell(grpc.ServerInterceptor):  # type: ignore[misc]
+    """Notes the engine's Cancel. The SIGINT after it ends the plugin, which the engine else waits for 5 s each."""
+
+    def __init__(self) -> None:
+        self._said = False
+
+    def intercept_service(self, continuation: Callable[[Any], Any], details: Any) -> Any:
+        self._said = self._said or details.method.endswith("/Cancel")
+        return continuation(details)
+
+    def interrupted(self, _number: int, _frame: FrameType | None) -> None:
+        if self._said:
+            os._exit(0)
+
+
 def serve(servicer: Callable[[EngineLog], Any], arguments: list[str]) -> None:
     """Serve until the engine is gone.
 
@@ -89,7 +106,9 @@ def serve(servicer: Callable[[EngineLog], Any], arguments: list[str]) -> None:
     """
     address = next((text for text in arguments if not text.startswith("-")), "")
     options = [("grpc.max_receive_message_length", _MESSAGE_BYTES), ("grpc.max_send_message_length", _MESSAGE_BYTES)]
-    server = grpc.server(ThreadPoolExecutor(max_workers=256), options=options)
+    farewell = _Farewell()
+    signal.signal(signal.SIGINT, farewell.interrupted)
+    server = grpc.server(ThreadPoolExecutor(max_workers=256), options=options, interceptors=[farewell])
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(servicer(EngineLog(address)), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
