@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -82,9 +83,45 @@ class AwsProject(Project):
         path = f"{STANDINS}{os.pathsep}{os.environ['PATH']}"
         return ["env", f"PATH={path}", *(f"{name}={value}" for name, value in self.server.variables.items())]
 
+    def bare(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a verb that names its stack by itself."""
+        return self._start([str(self.root / "pulumiw"), *arguments], {})
+
     def beside(self, stack: str) -> AwsProject:
         """Return the same checkout with another stack."""
         return AwsProject(self.root, stack, self.temporary, server=self.server, like=self.like)
+
+    def account(self) -> AwsServer:
+        """Return the account that the stack is in."""
+        assert self.server is not None
+        return self.server
+
+    def cluster(self) -> dict[str, Any]:
+        """Return the stack's cluster as EKS describes it."""
+        name = self.outputs()["substrate"]["cluster"]
+        found: dict[str, Any] = self.account().client("eks").describe_cluster(name=name)["cluster"]
+        return found
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Return the stack's node groups as EKS describes them."""
+        eks, named = self.account().client("eks"), {"clusterName": self.outputs()["substrate"]["cluster"]}
+        listed = eks.list_nodegroups(**named)["nodegroups"]
+        return [eks.describe_nodegroup(**named, nodegroupName=name)["nodegroup"] for name in listed]
+
+    def scaling(self, group: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the Auto Scaling group of a node group."""
+        name = group["resources"]["autoScalingGroups"][0]["name"]
+        client = self.account().client("autoscaling")
+        found: dict[str, Any] = client.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"][
+            0
+        ]
+        return found
+
+    def tags(self) -> dict[str, dict[str, str]]:
+        """Return the tags of every resource of the state that AWS can tag, as the state has them after a refresh."""
+        self.pulumi("refresh", "--skip-preview").must_succeed()
+        outputs = {name: entry.get("outputs", {}) for name, entry in self.state().items()}
+        return {name: found["tagsAll"] for name, found in outputs.items() if "tagsAll" in found}
 
     def state(self) -> dict[str, Any]:
         """Return the resources of the state by name, those of components left out."""

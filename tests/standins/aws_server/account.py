@@ -11,6 +11,7 @@ from tests.standins.aws_server import guards, placement
 from tests.standins.aws_server.budgets import Budgets
 from tests.standins.aws_server.eks.service import EksService
 from tests.standins.aws_server.eks.state import EksState, Endpoint
+from tests.standins.aws_server.quotas import Quotas
 from tests.standins.aws_server.signature import holder
 from tests.standins.aws_server.wire import Request, Response
 from tests.standins.aws_server.world import INTERNAL, World
@@ -26,12 +27,13 @@ class Account:
         self._making = threading.Lock()
         self._eks: dict[str, EksService] = {}
         self._budgets = Budgets()
+        self.quotas = Quotas()
         self._groups: dict[str, placement.Groups] = {}
 
     def service(self, name: str, region: str) -> object | None:
         """Return the implementation of a service; None where moto is the one."""
-        if name == "budgets":
-            return self._budgets
+        if name in ("budgets", "service-quotas"):
+            return self._budgets if name == "budgets" else self.quotas
         return self._service(region) if name == "eks" else None
 
     def eks(self, region: str) -> EksState:
@@ -90,3 +92,4 @@ class Account:
         self._eks.clear()
         self._groups.clear()
         self._budgets = Budgets()
+        self.quotas = Quotas()

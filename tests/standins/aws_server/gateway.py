@@ -18,6 +18,7 @@ from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.utils import get_service_model
 from moto.moto_server.werkzeug_app import BackendRequest, DomainDispatcherApplication, create_backend_app
 
+from tests.standins.aws_server import databases
 from tests.standins.aws_server.account import Account
 from tests.standins.aws_server.authenticator import review
 from tests.standins.aws_server.eks.state import Endpoint
@@ -31,6 +32,8 @@ CHECKED = ("query", "ec2", "json")
 """Protocols of moto's services whose calls are checked; S3's and other REST calls moto reads by itself."""
 REASONS = {200: "OK", 400: "Bad Request", 404: "Not Found", 409: "Conflict", 500: "Internal Server Error"}
 OWN = "/_slipway"
+MODELS = {"monitoring": "cloudwatch", "elasticloadbalancing": "elbv2", "servicequotas": "service-quotas"}
+"""What botocore calls a service that signs by another name."""
 
 
 class Gateway:
@@ -96,8 +99,12 @@ class Gateway:
                 return _json(self.calls)
             case ["endpoint"]:
                 self.account.endpoint(Endpoint(**json.loads(request.body)))
+            case ["databases"]:
+                databases.are_at(str(json.loads(request.body)["address"]))
             case ["settle"]:
                 self.account.settle(float(json.loads(request.body)["seconds"]))
+            case ["quota"]:
+                self.account.quotas.values.update(json.loads(request.body))
             case ["reset"]:
                 self.account.reset()
                 self.calls.clear()
@@ -132,7 +139,7 @@ def _request(environ: dict[str, Any], body: bytes) -> Request:
         query=environ.get("QUERY_STRING", ""),
         headers=headers,
         body=body,
-        service={"monitoring": "cloudwatch", "elasticloadbalancing": "elbv2"}.get(service, service),
+        service=MODELS.get(service, service),
         region=region,
         access_key=key,
     )

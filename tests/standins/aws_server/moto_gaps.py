@@ -11,7 +11,7 @@ from functools import wraps
 from typing import Any
 
 from moto.core.responses import ActionResult
-from moto.ec2.models.launch_templates import LaunchTemplateBackend
+from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBackend
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCBackend
@@ -26,6 +26,7 @@ def mend() -> None:
     """Mend all of them; once, before the first call."""
     gaps: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
         (LaunchTemplateBackend, "create_launch_template", _own_tags),
+        (LaunchTemplate, "tags", lambda _: property(lambda template: template.get_tags(), lambda *_: None)),
         (NatGatewayBackend, "delete_nat_gateway", _without_interface),
         (VPCBackend, "delete_vpc", _without_acls),
         (SecurityGroupRule, "description", lambda _: property(_description)),
@@ -34,11 +35,14 @@ def mend() -> None:
         (S3Response, "get_bucket_encryption", _whole_encryption),
     )
     for owner, name, mended in gaps:
-        setattr(owner, name, mended(getattr(owner, name)))
+        setattr(owner, name, mended(getattr(owner, name, None)))
 
 
 def _own_tags(create: Callable[..., Any]) -> Callable[..., Any]:
-    """Tags of a launch template are its own: moto also lists them among those of what is started from it."""
+    """Tags of a launch template are its own: moto also lists them among those of what is started from it.
+
+    (And shows for ever those that it was made with: see `tags`.)
+    """
 
     @wraps(create)
     def mended(self: Any, name: str, description: str, template_data: dict[str, Any], tag_spec: Any) -> Any:

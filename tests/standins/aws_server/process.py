@@ -61,9 +61,17 @@ class AwsServer:
         """Make every cluster from now on claim this API server and its certificate authority (base64)."""
         self.ask("endpoint", {"url": url, "certificate": certificate})
 
+    def databases_are_at(self, address: str) -> None:
+        """Make every instance of RDS claim this address; empty: names of AWS's kind."""
+        self.ask("databases", {"address": address})
+
     def settles_in(self, seconds: float) -> None:
         """Set how long a cluster, node group, add-on is on its way from now on."""
         self.ask("settle", {"seconds": seconds})
+
+    def allow(self, **quotas: float) -> None:
+        """Set quotas of EC2 by their codes, `-` written as `_`."""
+        self.ask("quota", {code.replace("_", "-"): value for code, value in quotas.items()})
 
     def reset(self) -> None:
         """Forget everything."""
