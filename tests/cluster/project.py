@@ -36,6 +36,7 @@ TRAINING: dict[str, Any] = {"resources": {"workers": 1, "cpus": 0.25, "memory_gi
 class ClusterProject(Project):
     """A checkout whose one stack lives on a cluster."""
 
+    deadline_s: float = 900
     cluster: Cluster | None = None
     substrate: dict[str, Any] = field(default_factory=dict)
 

@@ -21,17 +21,22 @@ def test_an_image_with_other_code_is_refused_by_the_run_and_the_right_one_repair
     """The stack file still pins yesterday's image, and today the training code was edited."""
     yesterday = environment.substrate["image"]
     champion = environment.outputs()["serving"]["champion"]
-    edited = environment.root / "training" / "evaluate.py"
-    edited.write_text(f"{edited.read_text()}\n# one more line\n")
     once = {**TRAINING, "retries": 0}
-    environment.configure(training=once)
-    said = environment.up().must_fail().output
-    assert f"was refused: image {yesterday} holds code " in said, said
-    assert "the stack wants " in said
-    assert "python -m infra.image build" in said
-    assert f"champion: default {champion}" in environment.slipway("status").must_succeed().output, "it serves on"
-    today = product_image(cluster, environment.root, tmp_path / "today.tar")
-    assert today != yesterday, "the control: they hold other code"
+    edited = environment.root / "training" / "evaluate.py"
+    before = edited.read_text()
+    edited.write_text(f"{before}\n# one more line\n")
+    try:
+        environment.configure(training=once)
+        said = environment.up().must_fail().output
+        assert f"was refused: image {yesterday} holds code " in said, said
+        assert "the stack wants " in said
+        assert "python -m infra.image build" in said
+        assert f"champion: default {champion}" in environment.slipway("status").must_succeed().output, "it serves on"
+        today = product_image(cluster, environment.root, tmp_path / "today.tar")
+        assert today != yesterday, "the control: they hold other code"
+    except BaseException:
+        edited.write_text(before)  # those after this one share the checkout
+        raise
     environment.pin(today)
     environment.configure(training=once)
     environment.up().must_succeed()

@@ -51,6 +51,8 @@ class Project:
     stack: str
     temporary: Path | None = None
     """Where its commands are told to put temporary files; None: where everybody's are."""
+    deadline_s: float = DEADLINE_S
+    """How long one command may take."""
 
     def configure(self, **settings: Any) -> None:
         """Write the stack file: the default settings, with whole top-level keys replaced."""
@@ -94,11 +96,11 @@ class Project:
     def finish(self, process: subprocess.Popen[str]) -> Answer:
         """Wait for a started command."""
         try:
-            output, _ = process.communicate(timeout=DEADLINE_S)
+            output, _ = process.communicate(timeout=self.deadline_s)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
             output, _ = process.communicate()
-            raise AssertionError(f"{process.args!r} took longer than {DEADLINE_S} s:\n{output}") from None
+            raise AssertionError(f"{process.args!r} took longer than {self.deadline_s} s:\n{output}") from None
         return Answer(process.returncode, output)
 
     def up(self, *arguments: str) -> Answer:
