@@ -6,8 +6,8 @@ import copy
 import json
 import os
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from tests.stacks.project import ROOT, Answer, Project, checkout
+from tests.stacks.project import ROOT, Project, checkout
 from tests.standins.aws_server import AwsServer
 
 STANDINS = ROOT / "tests" / "standins" / "bin"
@@ -146,20 +146,3 @@ def deployer(server: AwsServer) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "sts:AssumeRole"}]}
     with suppress(iam.exceptions.EntityAlreadyExistsException):
         iam.create_role(RoleName="slipway-deployer", AssumeRolePolicyDocument=json.dumps(trust))
-
-
-@contextmanager
-def torn_down(project: AwsProject) -> Iterator[AwsProject]:
-    """Destroy whatever a test left up."""
-    try:
-        yield project
-    finally:
-        if project.pulumi("stack", "ls").code == 0 and (project.root / ".slipway").is_dir():
-            project.pulumi("destroy", "--yes")
-
-
-def unchanged(answer: Answer) -> bool:
-    """Say whether an `up` or `refresh` found everything as it should be."""
-    lines = [line.strip() for line in answer.must_succeed().output.splitlines()]
-    counts = [line for line in lines if line.endswith(("created", "updated", "deleted", "replaced"))]
-    return not counts and any("unchanged" in line for line in lines)

@@ -15,6 +15,7 @@ from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBacke
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCBackend
+from moto.rds.exceptions import DBSubnetGroupNotFoundError
 from moto.rds.models import RDSBackend
 from moto.s3.responses import S3Response
 
@@ -32,6 +33,8 @@ def mend() -> None:
         (SecurityGroupRule, "description", lambda _: property(_description)),
         (RDSBackend, "create_db_instance", _insights_at_first),
         (RDSBackend, "modify_db_instance", _insights_later),
+        (RDSBackend, "modify_db_subnet_group", _still_there),
+        (VPCBackend, "modify_vpc_endpoint", _rerouted),
         (S3Response, "get_bucket_encryption", _whole_encryption),
     )
     for owner, name, mended in gaps:
@@ -117,6 +120,41 @@ def _insightful(database: Any, asked: dict[str, Any]) -> Any:
         database.performance_insights_retention_period = days or before
         database.performance_insights_kms_key_id = key or getattr(database, "performance_insights_kms_key_id", None)
     return database
+
+
+def _still_there(modify: Callable[..., Any]) -> Callable[..., Any]:
+    """A subnet group that was changed is there afterwards: moto takes it out and does not put it back."""
+
+    @wraps(modify)
+    def mended(self: Any, subnet_name: str, description: str, subnets: Any) -> Any:
+        if subnet_name not in self.subnet_groups:
+            raise DBSubnetGroupNotFoundError(subnet_name)
+        changed = modify(self, subnet_name, description, subnets)
+        self.subnet_groups[subnet_name] = changed
+        return changed
+
+    return mended
+
+
+def _rerouted(modify: Callable[..., Any]) -> Callable[..., Any]:
+    """A gateway endpoint's route is in the tables that it has now: moto moves none, and cannot delete it later."""
+
+    @wraps(modify)
+    def mended(self: Any, *given: Any, **named: Any) -> Any:
+        endpoint = self.vpc_end_points.get(named.get("vpc_id") or (given[0] if given else ""))
+        before = set(endpoint.route_table_ids or []) if endpoint else set()
+        answer = modify(self, *given, **named)
+        if endpoint is not None and endpoint.destination_prefix_list_id:
+            after = set(endpoint.route_table_ids or [])
+            for table in before - after:
+                self.delete_route(table, endpoint.destination_prefix_list_id)
+            for table in after - before:
+                self.create_route(
+                    table, None, gateway_id=endpoint.id, destination_prefix_list_id=endpoint.destination_prefix_list_id
+                )
+        return answer
+
+    return mended
 
 
 def _whole_encryption(read: Callable[..., Any]) -> Callable[..., Any]:
