@@ -123,6 +123,7 @@ def _cluster(plot: Plot, keys: Keys, network: NetworkHandle) -> EksCluster:
         admins=settings.admins,
         log_days=settings.log_days,
         deletion_protection=plot.asked.retain,
+        service_cidr=settings.service_cidr,
     )
     return EksCluster("cluster", args, plot.opts)
 
@@ -182,6 +183,7 @@ def _workload_addons(plot: Plot, cluster: EksCluster, nodes: Sequence[Resource])
         cluster=cluster,
         versions=plot.config.cluster.addon_versions,
         ebs_role=WorkloadIdentity("ebs-csi", driver, plot.opts).role_arn,
+        volume_tags=plot.tags,
         nodes=nodes,
     )
     return WorkloadAddons("workload-addons", args, plot.opts)
