@@ -20,7 +20,7 @@ class ApiError(Refused):
     @property
     def is_gone(self) -> bool:
         """Whether the service says that the thing is not there."""
-        return self.code == "404" or any(word in self.code for word in ("NotFound", "NoSuch", "Unknown.Gone"))
+        return self.code == "404" or any(word in self.code for word in ("NotFound", "NoSuch", ".Unknown"))
 
     @property
     def is_in_use(self) -> bool:

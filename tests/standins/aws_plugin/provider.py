@@ -146,7 +146,7 @@ class Provider:
             try:
                 row.delete(work)
             except ApiError as error:
-                if error.is_gone:
+                if error.is_gone and _is_gone(row, work):
                     return
                 if not error.is_in_use or time.monotonic() > end or self.stop.wait(pause):
                     raise
@@ -194,6 +194,16 @@ def _read(row: Row, work: Work) -> Values:
     if found is None:
         raise Refused(f"{row.token} {work.id} was made, but the API does not know it")
     return found
+
+
+def _is_gone(row: Row, work: Work) -> bool:
+    """Whether it is the thing itself that is not there, and not one that it takes to delete it."""
+    try:
+        return row.read(work) is None
+    except ApiError as error:
+        if error.is_gone:
+            return True
+        raise
 
 
 def _change_tags(row: Row, work: Work, before: Mapping[str, str], after: Mapping[str, str]) -> None:

@@ -17,21 +17,8 @@ _NOTICE = {
     "subscriberSnsTopicArns": F(unordered=True),
 }
 _CHOICE = {"key": F(), "values": F(unordered=True), "matchOptions": F(unordered=True)}
-_LEAVES = {"tags": F(sub=_CHOICE), "dimensions": F(sub=_CHOICE), "costCategories": F(sub=_CHOICE)}
-_EXPRESSION = {
-    **_LEAVES,
-    "ands": F(api="And", many=True, sub=_LEAVES),
-    "ors": F(api="Or", many=True, sub=_LEAVES),
-    "not": F(sub=_LEAVES),
-}
-
-
-def _filters(given: list[Values]) -> dict[str, list[str]]:
-    return {one["name"]: list(one["values"]) for one in given}
-
-
-def _from_filters(found: dict[str, list[str]]) -> list[Values]:
-    return [{"name": name, "values": values} for name, values in sorted(found.items())]
+_LEAVES = {"tags": F(sub=_CHOICE), "dimensions": F(sub=_CHOICE)}
+_EXPRESSION = {**_LEAVES, "ands": F(api="And", many=True, sub=_LEAVES)}
 
 
 def _amount(value: Any) -> Any:
@@ -117,14 +104,6 @@ BUDGET = Row(
         "limitUnit": F(api="BudgetLimit.Unit", computed=True),
         "metrics": F(to=lambda value: [value], back=lambda found: found[0] if found else None),
         "filterExpression": F(sub=_EXPRESSION),
-        "costFilters": F(
-            many=True,
-            unordered=True,
-            computed=True,
-            to=_filters,
-            back=_from_filters,
-            sub={"name": F(), "values": F(unordered=True)},
-        ),
         "notifications": F(many=True, unordered=True, sub=_NOTICE),
     },
     computed={"arn": lambda work, _: _arn(work)},

@@ -48,7 +48,7 @@ _METADATA = {
 }
 _RESERVATION = {
     "capacityReservationPreference": F(),
-    "capacityReservationTarget": F(sub={"capacityReservationId": F(), "capacityReservationResourceGroupArn": F()}),
+    "capacityReservationTarget": F(sub={"capacityReservationId": F()}),
 }
 _PLACEMENT = {"groupName": F(), "tenancy": F(), "availabilityZone": F(), "partitionNumber": F()}
 _TAGGED = {"resourceType": F(), "tags": F(to=tagging.pairs, back=tagging.from_pairs)}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from tests.standins.aws_plugin.fields import F, Values
-from tests.standins.aws_plugin.row import Row, Work
+from tests.standins.aws_plugin.row import Row, Work, first
 from tests.standins.aws_plugin.tagging import by_arn, from_pairs
 
 _SOURCE = "internal/service/ecr/"
 
 
-def _read_repository(work: Work) -> Values:
-    return dict(work.call("describe_repositories", repositoryNames=[work.id])["repositories"][0])
+def _read_repository(work: Work) -> Values | None:
+    found: Values | None = first(work.call("describe_repositories", repositoryNames=[work.id])["repositories"])
+    return found
 
 
 def _update_repository(work: Work) -> None:

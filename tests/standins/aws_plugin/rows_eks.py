@@ -204,9 +204,9 @@ def _update_group(work: Work) -> None:
     )
     if config:
         applied(work, "update_nodegroup_config", where, **config)
-    if work.touched("version", "releaseVersion", "launchTemplate"):
+    if work.touched("version", "launchTemplate"):
         forced = {"force": True} if work.new.get("forceUpdateVersion") else {}
-        names = [name for name in ("version", "releaseVersion", "launchTemplate") if work.touched(name)]
+        names = [name for name in ("version", "launchTemplate") if work.touched(name)]
         change = work.params(*names)
         applied(work, "update_nodegroup_version", where, **change, **forced)
 
@@ -233,7 +233,11 @@ NODE_GROUP = Row(
         "labels": F(),
         "taints": F(many=True, unordered=True, sub={"key": F(), "value": F(), "effect": F()}),
         "launchTemplate": F(
-            sub={"id": F(new=True, computed=True), "name": F(new=True, computed=True), "version": F(required=True)}
+            sub={
+                "id": F(new=True, computed=True),
+                "name": F(new=True, computed=True),
+                "version": F(required=True, to=str),
+            }
         ),
         "scalingConfig": F(required=True, sub={"minSize": F(), "maxSize": F(), "desiredSize": F()}),
         "updateConfig": F(
@@ -242,10 +246,10 @@ NODE_GROUP = Row(
         ),
         "nodeRepairConfig": F(computed=True, sub={"enabled": F()}),
         "version": F(computed=True),
-        "releaseVersion": F(computed=True),
         "forceUpdateVersion": F(local=True),
     },
     computed={
+        "releaseVersion": "releaseVersion",
         "arn": "nodegroupArn",
         "status": "status",
         "resources": lambda _, found: [{"autoscalingGroups": found.get("resources", {}).get("autoScalingGroups", [])}],

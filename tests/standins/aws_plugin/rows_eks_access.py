@@ -35,7 +35,7 @@ def _read_addon(work: Work) -> Values:
 
 def _update_addon(work: Work) -> None:
     work.reached.update(("resolveConflictsOnCreate", "resolveConflictsOnUpdate"))
-    names = ("addonVersion", "configurationValues", "serviceAccountRoleArn", "podIdentityAssociations")
+    names = ("addonVersion", "configurationValues", "podIdentityAssociations")
     changed = [name for name in names if work.touched(name)]
     if not changed:
         return  # how conflicts are resolved steers the next change and is none itself
@@ -60,7 +60,6 @@ ADDON = Row(
         "addonName": F(new=True, required=True),
         "addonVersion": F(computed=True),
         "configurationValues": F(computed=True, text=True),
-        "serviceAccountRoleArn": F(),
         "podIdentityAssociations": F(
             many=True, unordered=True, sub={"serviceAccount": F(required=True), "roleArn": F(required=True)}
         ),

@@ -23,9 +23,8 @@ def _create_key(work: Work) -> str:
 
 
 def _set_rotation(work: Work) -> None:
-    work.reached.add("rotationPeriodInDays")
     if work.value("enableKeyRotation"):
-        work.call("enable_key_rotation", KeyId=work.id, **work.params("rotationPeriodInDays"))
+        work.call("enable_key_rotation", KeyId=work.id)
     elif work.changed:
         work.call("disable_key_rotation", KeyId=work.id)
 
@@ -33,7 +32,7 @@ def _set_rotation(work: Work) -> None:
 def _update_key(work: Work) -> None:
     if work.touched("isEnabled") and work.value("isEnabled"):
         work.call("enable_key", KeyId=work.id)  # first: a disabled key takes no other change
-    if work.touched("enableKeyRotation", "rotationPeriodInDays"):
+    if work.touched("enableKeyRotation"):
         _set_rotation(work)
     if work.touched("description"):
         work.call("update_key_description", KeyId=work.id, Description=work.new.get("description", ""))
@@ -49,11 +48,9 @@ def _read_key(work: Work) -> Values | None:
         return None
     rotation = work.call("get_key_rotation_status", KeyId=work.id)
     policy = work.call("get_key_policy", KeyId=work.id, PolicyName="default")["Policy"]
-    period = rotation.get("RotationPeriodInDays") if rotation["KeyRotationEnabled"] else None
     return {
         **key,
         "EnableKeyRotation": rotation["KeyRotationEnabled"],
-        "RotationPeriodInDays": period,
         "Policy": policy,
         "IsEnabled": key.get("Enabled"),
     }
@@ -83,7 +80,6 @@ KEY = Row(
         "bypassPolicyLockoutSafetyCheck": F(default=False, once=True),
         "isEnabled": F(default=True),
         "enableKeyRotation": F(default=False),
-        "rotationPeriodInDays": F(computed=True),
         "deletionWindowInDays": F(local=True),
     },
     computed={"arn": "Arn", "keyId": "KeyId"},

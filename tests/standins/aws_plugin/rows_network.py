@@ -217,10 +217,10 @@ NAT_GATEWAY = Row(
         "allocationId": F(new=True),
         "subnetId": F(new=True),
         "connectivityType": F(new=True, default="public"),
-        "privateIp": F(api="PrivateIpAddress", new=True, computed=True),
     },
     computed={
         "publicIp": "PublicIp",
+        "privateIp": "PrivateIpAddress",
         "networkInterfaceId": "NetworkInterfaceId",
         "associationId": "AssociationId",
     },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.standins.aws_plugin.fields import F, Values
-from tests.standins.aws_plugin.row import Row, Tagging, Work
+from tests.standins.aws_plugin.row import Row, Tagging, Work, first
 from tests.standins.aws_plugin.tagging import by_arn, from_pairs
 
 _SOURCE = "internal/service/rds/"
@@ -35,7 +35,6 @@ _INSTANCE = {
     "storageType": F(computed=True),
     "storageEncrypted": F(new=True),
     "kmsKeyId": F(new=True, computed=True),
-    "iops": F(computed=True),
     "multiAz": F(api="MultiAZ", computed=True),
     "dbName": F(api="DBName", new=True, computed=True),
     "port": F(api="Port", computed=True),
@@ -69,13 +68,16 @@ def _identifier(work: Work) -> str:
     return str(work.old.get("identifier") or work.new["identifier"])
 
 
-def _told(work: Work) -> Values:
+def _told(work: Work) -> Values | None:
     name = _identifier(work)
-    return dict(work.call("describe_db_instances", DBInstanceIdentifier=name)["DBInstances"][0])
+    found: Values | None = first(work.call("describe_db_instances", DBInstanceIdentifier=name)["DBInstances"])
+    return found
 
 
-def _read_instance(work: Work) -> Values:
+def _read_instance(work: Work) -> Values | None:
     found = _told(work)
+    if found is None:
+        return None
     groups = found.get("DBParameterGroups") or [{}]
     wanted, actual = str(work.value("engineVersion") or ""), str(found.get("EngineVersion"))
     return {
@@ -151,7 +153,7 @@ INSTANCE = Row(
         work.call("create_db_instance", **work.all_but(), **work.tags)["DBInstance"]["DbiResourceId"]
     ),
     wait=lambda work: work.until(
-        lambda: str(_told(work)["DBInstanceStatus"]),
+        lambda: str((_told(work) or {}).get("DBInstanceStatus")),
         ("available", "storage-optimization"),
         ("failed", "incompatible-parameters", "incompatible-network", "storage-full"),
     ),
@@ -164,13 +166,9 @@ INSTANCE = Row(
 )
 
 
-def _read_subnets(work: Work) -> Values:
-    found = dict(work.call("describe_db_subnet_groups", DBSubnetGroupName=work.id)["DBSubnetGroups"][0])
-    return {
-        **found,
-        "DBSubnetGroupDescription": found["DBSubnetGroupDescription"],
-        "SubnetIds": [one["SubnetIdentifier"] for one in found["Subnets"]],
-    }
+def _read_subnets(work: Work) -> Values | None:
+    found = first(work.call("describe_db_subnet_groups", DBSubnetGroupName=work.id)["DBSubnetGroups"])
+    return found and {**found, "SubnetIds": [one["SubnetIdentifier"] for one in found["Subnets"]]}
 
 
 SUBNET_GROUP = Row(
@@ -212,8 +210,10 @@ def _update_parameters(work: Work) -> None:
         work.call("modify_db_parameter_group", DBParameterGroupName=work.id, **work.params("parameters"))
 
 
-def _read_parameters(work: Work) -> Values:
-    found = dict(work.call("describe_db_parameter_groups", DBParameterGroupName=work.id)["DBParameterGroups"][0])
+def _read_parameters(work: Work) -> Values | None:
+    found = first(work.call("describe_db_parameter_groups", DBParameterGroupName=work.id)["DBParameterGroups"])
+    if found is None:
+        return None
     parameters: list[Values] = []
     marker: Values = {}
     while True:

@@ -25,36 +25,24 @@ ROUTE_TABLE = Row(
     tagging=tagging.ec2("route-table"),
 )
 
-_DESTINATIONS = {
-    "destinationCidrBlock": "DestinationCidrBlock",
-    "destinationIpv6CidrBlock": "DestinationIpv6CidrBlock",
-    "destinationPrefixListId": "DestinationPrefixListId",
-}
-
-
-def _destination(work: Work) -> tuple[str, str]:
-    name = next(name for name in _DESTINATIONS if work.new.get(name) or work.old.get(name))
-    return name, str(work.value(name))
-
 
 def _create_route(work: Work) -> str:
     work.call("create_route", **work.all_but())
     # create.StringHashcode, with which the official plugin makes its id
-    return f"r-{work.value('routeTableId')}{zlib.crc32(_destination(work)[1].encode())}"
+    return f"r-{work.value('routeTableId')}{zlib.crc32(str(work.value('destinationCidrBlock')).encode())}"
 
 
 def _read_route(work: Work) -> Values | None:
-    name, destination = _destination(work)
     tables = work.call("describe_route_tables", RouteTableIds=[work.value("routeTableId")])["RouteTables"]
     for route in tables[0]["Routes"] if tables else ():
-        if route.get(_DESTINATIONS[name]) == destination and route.get("GatewayId") != "local":
+        if route.get("DestinationCidrBlock") == work.value("destinationCidrBlock"):
             return {**route, "RouteTableId": work.value("routeTableId")}
     return None
 
 
 def _delete_route(work: Work) -> None:
-    name, destination = _destination(work)
-    work.call("delete_route", RouteTableId=work.value("routeTableId"), **{_DESTINATIONS[name]: destination})
+    destination = work.value("destinationCidrBlock")
+    work.call("delete_route", RouteTableId=work.value("routeTableId"), DestinationCidrBlock=destination)
 
 
 ROUTE = Row(
@@ -63,10 +51,9 @@ ROUTE = Row(
     source=_SOURCE + "vpc_route.go",
     fields={
         "routeTableId": F(new=True, required=True),
-        **{name: F(new=True) for name in _DESTINATIONS},
+        "destinationCidrBlock": F(new=True, required=True),
         "gatewayId": F(),
         "natGatewayId": F(),
-        "vpcEndpointId": F(),
     },
     computed={"origin": "Origin", "state": "State"},
     create=_create_route,

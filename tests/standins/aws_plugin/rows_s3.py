@@ -155,11 +155,7 @@ def _suspend(work: Work) -> None:
 
 VERSIONING = _side(
     "Versioning",
-    {
-        "versioningConfiguration": F(
-            required=True, sub={"status": F(required=True), "mfaDelete": F(api="MFADelete", computed=True)}
-        )
-    },
+    {"versioningConfiguration": F(required=True, sub={"status": F(required=True)})},
     put="put_bucket_versioning",
     get="get_bucket_versioning",
     delete=_suspend,
@@ -190,22 +186,6 @@ ENCRYPTION = _side(
     delete="delete_bucket_encryption",
 )
 
-_TAG = {"key": F(), "value": F()}
-_FILTER = {
-    "prefix": F(),
-    "tag": F(sub=_TAG),
-    "objectSizeGreaterThan": F(),
-    "objectSizeLessThan": F(),
-    "and": F(
-        sub={
-            "prefix": F(),
-            "tags": F(to=pairs, back=from_pairs),
-            "objectSizeGreaterThan": F(),
-            "objectSizeLessThan": F(),
-        }
-    ),
-}
-
 LIFECYCLE = _side(
     "LifecycleConfiguration",
     {
@@ -216,16 +196,11 @@ LIFECYCLE = _side(
             sub={
                 "id": F(api="ID", required=True),
                 "status": F(required=True),
-                "filter": F(sub=_FILTER),
+                "filter": F(sub={"prefix": F()}),
                 "expiration": F(sub={"days": F(), "expiredObjectDeleteMarker": F()}),
                 "abortIncompleteMultipartUpload": F(sub={"daysAfterInitiation": F()}),
-                "noncurrentVersionExpiration": F(sub={"noncurrentDays": F(), "newerNoncurrentVersions": F()}),
+                "noncurrentVersionExpiration": F(sub={"noncurrentDays": F()}),
                 "transitions": F(many=True, unordered=True, sub={"days": F(), "storageClass": F()}),
-                "noncurrentVersionTransitions": F(
-                    many=True,
-                    unordered=True,
-                    sub={"noncurrentDays": F(), "newerNoncurrentVersions": F(), "storageClass": F()},
-                ),
             },
         ),
         "transitionDefaultMinimumObjectSize": F(computed=True),

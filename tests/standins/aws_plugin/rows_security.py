@@ -97,7 +97,6 @@ _RULE = {
     "toPort": F(),
     "cidrIpv4": F(),
     "cidrIpv6": F(),
-    "prefixListId": F(),
     "referencedSecurityGroupId": F(api="ReferencedGroupId"),
     "description": F(),
 }
@@ -111,7 +110,6 @@ def _permission(work: Work) -> Values:
     for key, group, member in (
         ("CidrIpv4", "IpRanges", "CidrIp"),
         ("CidrIpv6", "Ipv6Ranges", "CidrIpv6"),
-        ("PrefixListId", "PrefixListIds", "PrefixListId"),
         ("ReferencedGroupId", "UserIdGroupPairs", "GroupId"),
     ):
         if key in rule:

@@ -11,7 +11,7 @@ from tests.standins.aws_plugin.tagging import by_arn, from_pairs, own_id
 
 
 def _create_log_group(work: Work) -> str:
-    work.call("create_log_group", **work.params("name", "kmsKeyId", "logGroupClass"), **work.tags)
+    work.call("create_log_group", **work.params("name", "kmsKeyId"), **work.tags)
     work.id = str(work.value("name"))
     _retain(work)
     return work.id
@@ -60,7 +60,6 @@ LOG_GROUP = Row(
         "name": F(api="logGroupName", new=True),
         "kmsKeyId": F(),
         "retentionInDays": F(default=0),
-        "logGroupClass": F(new=True, computed=True),
         "skipDestroy": F(local=True, default=False),
     },
     computed={"arn": "arn"},
