@@ -78,6 +78,15 @@ def test_every_name_is_valid_and_short_enough(project: str, stack: str, role: st
     assert own.name(role, longest).startswith(f"{own.stem}-"), "keys and roles name a stack's things by this prefix"
 
 
+@pytest.mark.parametrize("stack", ["production", "productionofthenorthernregion"])
+def test_a_stem_leaves_room_for_a_role_however_long_its_words_are(stack: str) -> None:
+    """A load balancer's name has 32 characters."""
+    own = names("slipway", stack)
+    assert len(own.stem) <= STEM_LONGEST
+    assert len(own.name("serving", 32)) <= 32
+    assert own.name("serving", 32).startswith(own.stem)
+
+
 def test_a_name_begins_with_a_letter_whatever_the_project_is_called() -> None:
     """RDS and CloudFormation's heirs refuse a digit at the front."""
     assert re.match(r"[a-z]", stem("3d-models", "prod"))
