@@ -16,6 +16,7 @@ os.environ.setdefault("MOTO_ALLOW_NONEXISTENT_REGION", "false")
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import make_server
 
+from tests.standins.aws_server import databases
 from tests.standins.aws_server.gateway import Gateway
 from tests.standins.aws_server.moto_gaps import mend
 
@@ -29,6 +30,7 @@ def main() -> None:
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     mend()
+    databases.mend()
     server = make_server(given.host, given.port, lambda *_: [], threaded=True, request_handler=_Handler)
     url = f"http://{given.host}:{server.server_port}"
     os.environ["MOTO_PORT"] = str(server.server_port)
