@@ -279,6 +279,11 @@ class Foundation(Protocol):
     """Where nodes, buckets and identities come from."""
 
     @property
+    def usd_per_hour(self) -> float | None:
+        """What the ground costs while it only waits, where somebody sends a bill and the prices are known."""
+        ...
+
+    @property
     def runtime(self) -> Runtime:
         """The runtime that stands on this foundation."""
         ...

@@ -184,6 +184,31 @@ def _status_of(findings: Sequence[Finding]) -> int:
     return 0 if all(finding.ok is not False for finding in findings) else 1
 
 
+def cost(options: argparse.Namespace) -> int:
+    """Print what an environment costs an hour while it only waits, from its stack file: nothing is asked or made."""
+    _, env = stack_file(ROOT, options.stack)
+    bill = GROUND[env.substrate.kind].bill(env)
+    if bill is None:
+        print(f"nobody sends a bill for {options.stack}: its substrate is {env.substrate.kind}")
+        return 0
+    if options.json:
+        charges = [{"what": one.what, "count": one.count, "usd_each": one.each} for one in bill.charges]
+        print(json.dumps({"per_hour": bill.per_hour, "charges": charges, "source": bill.source}, indent=2))
+        return 0
+    table = Table(title=f"{options.stack} at rest, USD an hour", title_justify="left", box=None, pad_edge=False)
+    for column in ("what", "count", "each", "together"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for one in bill.charges:
+        known = one.each is not None
+        table.add_row(
+            one.what, f"{one.count:g}", f"{one.each:.4f}" if known else "?", f"{one.usd:.3f}" if known else "?"
+        )
+    known = bill.per_hour is not None
+    table.add_row("sum", "", "", f"{bill.per_hour:.2f}" if known else "not all prices are known")
+    _console.print(table, Text(bill.source, style="dim"), sep="\n")
+    return 0
+
+
 def schema(_: argparse.Namespace) -> int:
     """Print the JSON schema of a stack file."""
     print(json.dumps(json_schema(), indent=2))
@@ -216,6 +241,7 @@ def _parser() -> argparse.ArgumentParser:
         commands, "doctor", doctor, "what machine or cluster must have", "slipway doctor", as_json=True, stack=False
     )
     healthy.add_argument("-s", "--stack", help="the environment whose cluster is looked at; this machine if absent")
+    _add(commands, "cost", cost, "what it costs at rest", "slipway cost --stack prod", as_json=True)
     asked = _add(
         commands,
         "eks-token",

@@ -17,6 +17,7 @@ from components.artifact_store import ArtifactSettings
 from components.limits import BudgetSettings, LifetimeSettings
 from components.model_service import ReleaseSettings
 from components.ray_cluster import GpuPool, RaySettings
+from components.seam import GroundSpec
 from components.settings import Ability, ServingSettings, Settings
 from components.tracking_server import TrackingSettings
 from components.training_run import DataSettings, GateSettings, TrainingSettings
@@ -47,6 +48,12 @@ class EnvironmentConfig(Settings):
     release: ReleaseSettings = ReleaseSettings()
     budget: BudgetSettings | None = Field(default=None, description="what it may cost, where the ground is billed")
     lifetime: LifetimeSettings | None = Field(default=None, description="makes the environment an ephemeral one")
+
+    def ground(self) -> GroundSpec:
+        """Return what the environment asks of its ground besides what its substrate's own settings say."""
+        return GroundSpec(
+            gpu_pools=self.gpu_pools, retain=self.artifacts.retain, budget=self.budget, lifetime=self.lifetime
+        )
 
 
 def load(

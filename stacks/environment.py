@@ -10,7 +10,7 @@ import importlib
 from components.artifact_store import ArtifactStore
 from components.model_service import ModelService
 from components.ray_cluster import RayCluster
-from components.seam import Foundation, GroundSpec, Place
+from components.seam import Foundation, Place
 from components.settings import SubstrateSettings
 from components.tracking_server import TrackingServer
 from components.training_run import TrainingRun
@@ -31,8 +31,7 @@ SUBSTRATES: dict[type[SubstrateSettings], str] = {
 def foundation_for(place: Place, env: EnvironmentConfig) -> Foundation:
     """Lay the foundation that the environment's substrate asks for."""
     module, name = SUBSTRATES[type(env.substrate)].split(":")
-    asked = GroundSpec(gpu_pools=env.gpu_pools, retain=env.artifacts.retain, budget=env.budget, lifetime=env.lifetime)
-    foundation: Foundation = getattr(importlib.import_module(module), name)(place, env.substrate, asked)
+    foundation: Foundation = getattr(importlib.import_module(module), name)(place, env.substrate, env.ground())
     return foundation
 
 

@@ -85,6 +85,28 @@ class Reached:
         return Registry(self.url("tracking"), timeout_s=timeout_s, login=self.login)
 
 
+class Charge(Protocol):
+    """One thing that is billed by the hour."""
+
+    @property
+    def what(self) -> str: ...
+    @property
+    def count(self) -> float: ...
+    @property
+    def each(self) -> float | None: ...
+    @property
+    def usd(self) -> float: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bill:
+    """What an environment costs at rest, in USD an hour, and what that holds for."""
+
+    charges: Sequence[Charge]
+    per_hour: float | None
+    source: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ground:
     """One row of the table."""
@@ -95,6 +117,8 @@ class Ground:
     """Everything that was looked at, for people."""
     require: Callable[[Place, EnvironmentConfig], Sequence[Finding]]
     """The warnings; raises a SettingError with every problem."""
+    bill: Callable[[EnvironmentConfig], Bill | None] = lambda _: None
+    """What is billed while the environment only waits; None where nobody sends a bill."""
 
 
 def reach(found: Mapping[str, Any]) -> AbstractContextManager[Reached]:
@@ -188,9 +212,19 @@ def _require_account(place: Place, env: EnvironmentConfig) -> Sequence[Finding]:
     return preflight.require(place, env)
 
 
+def _bill_of_account(env: EnvironmentConfig) -> Bill | None:
+    from infra.aws import cost  # noqa: PLC0415
+    from infra.aws.settings import AwsConfig  # noqa: PLC0415
+
+    if not isinstance(env.substrate, AwsConfig):
+        raise TypeError(f"the bill of {env.substrate.kind} was asked of AWS")
+    charges = cost.at_rest(env.substrate, env.ground())
+    return Bill(charges=charges, per_hour=cost.per_hour(charges), source=cost.source())
+
+
 GROUND = {
     "local": Ground(reach=_this_machine, examine=_nothing, require=_nothing),
     "kubernetes": Ground(reach=_cluster, examine=_examine_cluster, require=_require_cluster),
-    "aws": Ground(reach=_eks, examine=_examine_account, require=_require_account),
+    "aws": Ground(reach=_eks, examine=_examine_account, require=_require_account, bill=_bill_of_account),
 }
 """By the kind of the substrate, which is all that outputs say of it."""

@@ -59,7 +59,7 @@ class EnvironmentOutputs:
             },
             # the engine drops an output that is None at the top, so what is absent stands one level deeper
             "monitoring": {"url": None},
-            "cost": {"per_hour": None},
+            "cost": {"per_hour": self.foundation.usd_per_hour},
             "secrets": pulumi.Output.secret(dict(self.foundation.secrets)),
         }
 

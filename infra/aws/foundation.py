@@ -14,7 +14,7 @@ from pulumi import ComponentResource, Input, Output, ResourceOptions
 from components.aws.artifact_store import MLFLOW, ArtifactBucket, ArtifactBucketArgs
 from components.aws.naming import Names, stem
 from components.seam import GroundSpec, Place, StoreHandle, StoreSpec
-from infra.aws import kubeconfig, workloads
+from infra.aws import cost, kubeconfig, workloads
 from infra.aws.ground import Plot, lay
 from infra.aws.provider import provider, tags
 from infra.aws.settings import AwsConfig
@@ -33,6 +33,7 @@ class AwsFoundation(ComponentResource):
 
     address: Mapping[str, Input[str] | None]
     missing: str | None
+    usd_per_hour: float | None
 
     def __init__(self, place: Place, config: AwsConfig, asked: GroundSpec) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
@@ -45,6 +46,7 @@ class AwsFoundation(ComponentResource):
         self._namespace = default_namespace(place)
         self.missing = None if config.image else _NO_IMAGE.format(stack=place.stack)
         self._runtime = None if self.missing else self._workloads(config)
+        self.usd_per_hour = cost.per_hour(cost.at_rest(config, asked))
         self.address = self._address()
         self.register_outputs({"cluster": self._ground.cluster.name, "registry": self._ground.registry.url})
 

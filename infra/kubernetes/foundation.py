@@ -52,6 +52,7 @@ class KubernetesFoundation(ComponentResource):
     runtime: KubernetesRuntime
     address: Mapping[str, str | None]
     missing = None
+    usd_per_hour = None
 
     def __init__(self, place: Place, config: KubernetesConfig, _: GroundSpec) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)

@@ -21,6 +21,7 @@ class LocalFoundation(ComponentResource):
     secrets: Mapping[str, str]
     address: Mapping[str, str | None]
     missing = None
+    usd_per_hour = None
 
     def __init__(self, place: Place, config: LocalConfig, _: GroundSpec) -> None:
         super().__init__("slipway:index:Foundation", "foundation", None, None)
