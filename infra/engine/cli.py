@@ -23,7 +23,7 @@ from infra.engine.invocation import (
     without_questions,
 )
 from infra.engine.layout import Project, StopError, say
-from infra.engine.locks import release_stale_locks
+from infra.engine.locks import drop_torn_attributes, release_stale_locks
 from infra.engine.manifests import SOURCES, fetch, wanted
 from infra.engine.packs import with_pack
 from infra.engine.pending import settle_pending
@@ -170,6 +170,7 @@ def _for_stack(project: Project, invocation: Invocation, engine: Engine, environ
     folder = state_folder(environment)
     if invocation.verb in CHANGES_STATE and folder is not None:
         release_stale_locks(folder, project.name, short_name(stack))
+        drop_torn_attributes(folder, project.name, short_name(stack))
         settle_pending(project, invocation.verb, stack, engine, environment)
     if invocation.stack is None:
         invocation = invocation.with_flags("--stack", stack)

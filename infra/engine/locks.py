@@ -52,6 +52,21 @@ def release_stale_locks(folder: Path, project: str, stack: str) -> None:
         )
 
 
+def drop_torn_attributes(folder: Path, project: str, stack: str) -> None:
+    """Remove what a killed engine left of the files in which the backend notes the kind of a stack's state.
+
+    It writes them in place, so that one can be empty; then no verb can read the state, though that is whole. A file
+    without one is read all the same. Call it once nobody holds the stack.
+    """
+    for file in (folder / "stacks" / project).glob(f"{stack}.json*.attrs"):
+        try:
+            json.loads(file.read_text())
+        except FileNotFoundError:
+            continue
+        except ValueError:
+            file.unlink(missing_ok=True)
+
+
 def _read(folder: Path) -> list[Lock]:
     locks = []
     for file in sorted(folder.glob("*.json")):

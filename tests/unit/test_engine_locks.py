@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from infra.engine.layout import StopError
-from infra.engine.locks import release_stale_locks
+from infra.engine.locks import drop_torn_attributes, release_stale_locks
 
 
 def write_lock(folder: Path, *, pid: int, host: str | None = None, age_s: float = 0, stack: str = "dev") -> Path:
@@ -90,3 +90,20 @@ def test_an_unreadable_lock_stops_the_command_and_names_the_file(tmp_path: Path)
     lock.write_text('{"pid": 1')
     with pytest.raises(StopError, match=str(lock)):
         release(tmp_path)
+
+
+def test_a_torn_note_beside_a_state_is_dropped_and_a_whole_one_and_another_stacks_stay(tmp_path: Path) -> None:
+    folder = tmp_path / "stacks" / "slipway"
+    folder.mkdir(parents=True)
+    whole, torn, half, other = (
+        folder / name for name in ("dev.json.bak.attrs", "dev.json.attrs", "dev.json.0.attrs", "dev2.json.attrs")
+    )
+    whole.write_text("{}")
+    half.write_text('{"user.cache_control": ')
+    for file in (torn, other):
+        file.write_text("")
+    (folder / "dev.json").write_text("")
+
+    drop_torn_attributes(tmp_path, "slipway", "dev")
+
+    assert sorted(file.name for file in folder.iterdir()) == ["dev.json", whole.name, other.name]
