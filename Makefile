@@ -10,7 +10,7 @@ NODE := .venv/bin/python -m tests.cluster.node
 TIMED := phase() { printf '\n== %s\n' "$$1"; s=$$(date +%s); shift; "$$@" || exit $$?; printf '== %s s\n' $$(($$(date +%s) - s)); }
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up status down preview check test test-cluster test-chaos bench bench-cluster image lock fmt
+.PHONY: help setup up status down preview check test test-cluster test-chaos bench bench-cluster image push lock fmt
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +73,10 @@ bench-cluster: ## 100 environments on one API server with 500 nodes, on the test
 image: ## the image of Kubernetes environments as an archive, without a container engine (IMAGE=FILE)
 	@./pulumiw setup
 	.venv/bin/python -m infra.image build --archive $(or $(IMAGE),.slipway/image.tar)
+
+push: ## build that image with docker or podman, push it to the registry that the stack made, pin it (STACK=prod)
+	@./pulumiw setup
+	@.venv/bin/python -m infra.image.push --stack $(STACK)$(if $(EXTRA), --extra $(EXTRA))
 
 lock: ## make the hash-pinned locks anew from requirements/*.in
 	$(COMPILE) -o requirements/runtime.txt requirements/runtime.in
