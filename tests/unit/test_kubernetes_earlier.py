@@ -73,6 +73,16 @@ def test_a_cluster_that_cannot_be_asked_has_no_earlier_runs(cluster: FakeCluster
     assert look(context(cluster.kubeconfig(tmp_path)), RUN, {"seed": "1"}) == Earlier(RUN, None)
 
 
+def test_offline_no_cluster_is_asked(cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster.answers[JOBS] = {"items": [ray_job(RUN, RUN, "2026-01-01", failed=True)]}
+    asked = context(cluster.kubeconfig(tmp_path))
+    assert look(asked, RUN, {}) == Earlier(f"{RUN}-1", None), "the control: online it is asked"
+    before = len(cluster.asked)
+    monkeypatch.setenv(OFFLINE, "1")
+    assert look(asked, RUN, {}) == Earlier(RUN, None)
+    assert len(cluster.asked) == before
+
+
 def test_a_credential_plugin_runs_once_for_preflight_and_program(
     cluster: FakeCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
