@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from infra.github.comment import Api, Refused, publish
-from infra.github.preview import MARKER, is_offline, markdown, preview
+from infra.github.preview import MARKER, Shown, is_offline, markdown, preview
 
 USAGE = """\
 usage: python -m infra.github preview STACK...   previews them; the text goes to the job's summary and its output `text`
@@ -29,13 +32,25 @@ def main(arguments: Sequence[str], environment: Mapping[str, str]) -> int:
 
 def _preview(stacks: Sequence[str], environment: Mapping[str, str]) -> int:
     shown = [preview(stack) for stack in stacks]
-    text = markdown(shown, offline=is_offline(), commit=environment.get("SLIPWAY_COMMIT", ""))
     for one in shown:
         sys.stdout.write(f"== {one.stack}: {one.summary}\n{one.text}\n")
-    _append(environment.get("GITHUB_STEP_SUMMARY"), text)
+    how: dict[str, Any] = {"offline": is_offline(), "commit": environment.get("SLIPWAY_COMMIT", "")}
+    _append(environment.get("GITHUB_STEP_SUMMARY"), markdown(shown, **how))
+    text = markdown(_with_former(environment.get("SLIPWAY_PREVIEWS"), shown), **how)
     mark = secrets.token_hex(16)  # nobody who writes the text can know where it ends
     _append(environment.get("GITHUB_OUTPUT"), f"text<<{mark}\n{text}\n{mark}\n")
     return 0 if all(one.ok for one in shown) else 1
+
+
+def _with_former(path: str | None, shown: Sequence[Shown]) -> Sequence[Shown]:
+    """Return what earlier steps of this job previewed, as other roles, and this step's; keep it for the next."""
+    if not path:
+        return shown
+    file = Path(path)
+    former = [Shown(**one) for one in json.loads(file.read_text())] if file.exists() else []
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps([asdict(one) for one in [*former, *shown]]))
+    return [*former, *shown]
 
 
 def _comment(environment: Mapping[str, str]) -> int:

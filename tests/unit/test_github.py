@@ -194,6 +194,20 @@ def test_the_text_goes_to_the_summary_and_to_the_output_whatever_it_holds(
     assert "== prod: **failed**" in capsys.readouterr().out
 
 
+def test_stacks_that_were_previewed_as_two_roles_stand_in_one_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "preview", lambda stack: Shown(stack=stack, ok=True, text=f"text of {stack}"))
+    kept = str(tmp_path / "kept" / "previews.json")
+    for stack in ("staging", "prod"):
+        environment = {"GITHUB_OUTPUT": str(tmp_path / stack), "SLIPWAY_PREVIEWS": kept}
+        assert command.main(["preview", stack], environment) == 0
+    first, second = (tmp_path / "staging").read_text(), (tmp_path / "prod").read_text()
+    assert "text of prod" not in first
+    assert second.index("text of staging") < second.index("text of prod")
+    assert second.count(MARKER) == 1
+
+
 def test_offline_is_said_by_the_variable_that_makes_it_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLIPWAY_OFFLINE", raising=False)
     assert not previews.is_offline()

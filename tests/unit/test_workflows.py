@@ -144,4 +144,5 @@ def test_a_pull_request_starts_either_preview_and_never_both() -> None:
 
 def test_the_engine_is_the_version_that_the_project_pins() -> None:
     text = (FOLDER / "preview.yml").read_text()
+    assert text.count("pulumi/actions@") == 2
     assert re.findall(r'pulumi-version: "(.+)"', text) == [ENGINE_OFFICIAL] * 2
