@@ -39,7 +39,7 @@ check: ## format, lint, types and the fast tests
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
-	$(PYTEST) -q tests/unit tests/components tests/programs
+	$(PYTEST) -q tests/unit tests/components tests/programs tests/policies
 
 test: ## everything that proves the project, on this machine
 	@$(TIMED); \
@@ -50,6 +50,7 @@ test: ## everything that proves the project, on this machine
 	phase "training" $(PYTEST) -q tests/training; \
 	phase "serving" $(PYTEST) -q tests/serving; \
 	phase "stacks" $(PYTEST) -q tests/stacks; \
+	phase "aws: the engine against a test server" $(PYTEST) -q tests/aws; \
 	phase "the node's binaries and images, built beside all that" built; \
 	phase "cluster" $(PYTEST) -q -m "not slow" tests/cluster
 
