@@ -140,12 +140,13 @@ def _nodes(config: AwsConfig) -> Iterator[Problem]:
             f"set max to {nodes.min} or more",
         )
     database = config.database
-    if database.storage_gib > database.max_storage_gib:
+    least = -(-database.storage_gib * 11 // 10)
+    if database.max_storage_gib < least:
         yield Problem(
             "substrate.database.max_storage_gib",
             database.max_storage_gib,
-            f"is below storage_gib, {database.storage_gib}",
-            f"set it to {database.storage_gib} or more",
+            f"leaves storage_gib, {database.storage_gib}, less than the tenth to grow that RDS wants",
+            f"set it to {least} or more",
         )
 
 

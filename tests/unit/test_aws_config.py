@@ -96,7 +96,7 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"substrate__cluster__public_endpoint": False}, ["slipway:substrate.cluster.public_cidrs", "has no effect"]),
     ({"substrate__cluster__admins": []}, ["slipway:substrate.cluster.admins", "nobody may enter"]),
     ({"substrate__system_nodes__min": 9}, ["slipway:substrate.system_nodes", "min must not be above max"]),
-    ({"substrate__database__max_storage_gib": 20}, ["slipway:substrate.database.max_storage_gib", "below storage_gib"]),
+    ({"substrate__database__max_storage_gib": 20}, ["slipway:substrate.database.max_storage_gib", "tenth to grow"]),
     ({"substrate__gpu_nodes__l4": None}, ["slipway:substrate.gpu_nodes.l4", "is required"]),
     ({"substrate__gpu_nodes__other": {"instance_types": ["g6.xlarge"]}}, ["gpu_nodes.other", "no such pool"]),
     ({"substrate__gpu_nodes__l4__instance_types": ["g6.2xlrge"]}, ["instance_types", "g6.2xlrge"]),
