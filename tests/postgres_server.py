@@ -79,7 +79,15 @@ def postgres() -> Iterator[Postgres]:
 def _served(programs: Path, folder: Path, account: str | None) -> Iterator[Postgres]:
     data, log = folder / "data", folder / "log"
     start: dict[str, Any] = {"user": account, "cwd": folder, "env": {"LC_ALL": "C.UTF-8", "PATH": os.environ["PATH"]}}
-    made = [programs / "initdb", "-D", data, "--username=owner", "--auth=trust", "--no-sync", "--encoding=UTF8"]
+    made: list[str | Path] = [
+        programs / "initdb",
+        "-D",
+        data,
+        "--username=owner",
+        "--auth=trust",
+        "--no-sync",
+        "--encoding=UTF8",
+    ]
     subprocess.run(made, check=True, capture_output=True, **start)
     (data / "pg_hba.conf").write_text("local all owner trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
     port = _free_port()

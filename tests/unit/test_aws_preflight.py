@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -51,7 +51,7 @@ def aws() -> Iterator[None]:
 def today(monkeypatch: pytest.MonkeyPatch) -> None:
     """A day on which every version of the table is far from its end."""
 
-    class Clock(preflight.datetime):
+    class Clock(datetime):
         @classmethod
         def now(cls, tz: Any = None) -> Clock:
             return cls(2026, 9, 1, tzinfo=tz)
@@ -155,7 +155,10 @@ def test_zones_that_are_not_there_and_zones_without_eks_are_told(tmp_path: Path)
 @pytest.mark.parametrize(("vcpus", "ok"), [(0, False), (7, False), (8, None), (31, None), (32, True)])
 @pytest.mark.usefixtures("aws", "today")
 def test_quotas_are_held_against_one_node_and_against_the_most(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, vcpus: float, ok: bool | None  # noqa: FBT001
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    vcpus: float,
+    ok: bool | None,  # noqa: FBT001
 ) -> None:
     """A g6.2xlarge has 8 vCPUs: none can start below that, and four of them need 32."""
     with_quota(monkeypatch, L_DB2E81BA=vcpus)

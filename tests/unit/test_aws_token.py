@@ -21,6 +21,7 @@ from infra.aws import token
 from infra.aws.token import NoToken
 from stacks import cli
 
+ROOT = Path(__file__).parents[2]
 KEY, SECRET = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 CLUSTER, REGION = "slipway-prod-cluster", "eu-central-1"
 
@@ -128,6 +129,6 @@ def test_the_command_prints_the_credential_and_one_line_when_it_cannot(
 
 def test_the_command_line_does_not_wait_for_the_sdk_of_a_cloud() -> None:
     code = "import sys, stacks.cli; print(*sorted(name for name in sys.modules if name.startswith('boto')))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=cli.ROOT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == ""
     assert botocore.session.__name__.startswith("boto"), "the control: it is installed"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,10 +179,10 @@ def test_a_secret_that_is_gone_or_no_login_is_named(database: Postgres, arn: str
 
 def test_a_server_that_is_away_is_waited_for_and_then_named(arn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     naps: list[float] = []
-    monkeypatch.setattr(rule.time, "sleep", naps.append)
+    monkeypatch.setattr(time, "sleep", naps.append)
     away = Server(secret=arn, region=REGION, host="localhost", port=1, role="tracking", database="tracking")
     ticks = iter(range(1000))
-    monkeypatch.setattr(rule.time, "monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(ticks)))
     with pytest.raises(Failure, match=r"PostgreSQL server localhost:1: .*refused"):
         ensure(away, "mine", patience_s=5)
     assert len(naps) > 1
