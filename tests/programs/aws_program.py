@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest import mock
 
@@ -59,14 +60,20 @@ def settings(stack: str, **substrate: Any) -> dict[str, Any]:
 
 
 def deployed(
-    stack: str, *, preview: bool = False, name: str | None = None, **substrate: Any
+    stack: str,
+    *,
+    preview: bool = False,
+    name: str | None = None,
+    secrets: Mapping[str, str] = MappingProxyType({}),
+    **substrate: Any,
 ) -> tuple[Engine, dict[str, Any]]:
     """Run `deploy()` on a stack file as the stack `name`; return what was registered and the outputs that are known."""
     known: dict[str, Any] = {}
-    config = load(settings(stack, **substrate))
+    config = load(settings(stack, **substrate), list(secrets))
 
     def program() -> None:
-        place = Place(project="slipway", stack=name or stack, root=ROOT)
+        encrypted = {key: pulumi.Output.secret(text) for key, text in secrets.items()}
+        place = Place(project="slipway", stack=name or stack, root=ROOT, secrets=encrypted)
         for key, value in deploy(place, config).as_dict().items():
             pulumi.Output.from_input(value).apply(partial(known.__setitem__, key))
 
