@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -106,3 +109,26 @@ def pods(found: Any) -> Iterator[dict[str, Any]]:
             return
         for value in found.values():
             yield from pods(value)
+
+
+def test_a_definition_is_the_same_read_again_and_read_anew(tmp_path: Path) -> None:
+    manifests.fetch(manifests.KUBERAY)
+    folder = manifests.folder(manifests.KUBERAY)
+    for kind in crds.KINDS:
+        shutil.copy(folder / f"ray.io_{kind}.yaml", tmp_path)
+    first = crds.load.__wrapped__(tmp_path)
+    assert sorted(file.suffix for file in tmp_path.iterdir()) == [".json"] * 3 + [".yaml"] * 3
+    assert crds.load.__wrapped__(tmp_path) == first
+    for file in tmp_path.glob("*.json"):
+        file.write_text("{")  # the disk was full
+    assert crds.load.__wrapped__(tmp_path) == first
+
+
+def test_a_definition_that_was_fetched_anew_is_read_anew(tmp_path: Path) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("a: 1")
+    assert crds._read(file) == {"a": 1}
+    file.write_text("a: 2")
+    later = file.with_suffix(".json").stat().st_mtime_ns + 1
+    os.utime(file, ns=(later, later))
+    assert crds._read(file) == {"a": 2}
