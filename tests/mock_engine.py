@@ -107,6 +107,12 @@ class _Monitor(mocks.MockMonitor):
             )
         return response
 
+    def Invoke(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
+        try:
+            return super().Invoke(request)  # type: ignore[no-untyped-call]
+        finally:  # the engine refuses every call
+            _close_loop_of_this_thread()
+
     def ReadResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
         response = super().ReadResource(request)  # type: ignore[no-untyped-call]
         _close_loop_of_this_thread()
@@ -138,7 +144,16 @@ def run(program: Callable[[], None], *, engine: Engine | None = None, preview: b
 
         loop.run_until_complete(stack.run_pulumi_func(entry))
     finally:
+        _drop_what_is_left(loop)
         settings.reset_options()
         loop.close()
         asyncio.set_event_loop(None)
     return engine
+
+
+def _drop_what_is_left(loop: asyncio.AbstractEventLoop) -> None:
+    """End the tasks of a program that failed: left to the collector, they would fail whichever test it runs in."""
+    while left := asyncio.all_tasks(loop):
+        for task in left:
+            task.cancel()
+        loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
