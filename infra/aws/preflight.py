@@ -1,13 +1,13 @@
 """Whether an AWS account can take an environment, asked before anything is made: every problem at once, with its fix.
 
-It only reads.  Without the network (SLIPWAY_OFFLINE=1) nothing is asked.  What a stack file says by itself is judged
-in `infra.aws.rules`; here is what depends on the account and on today.
+It only reads.  Without the network (SLIPWAY_OFFLINE=1) nothing is asked.  What settings say by themselves is judged in
+`infra.aws.rules`; here is what depends on the account and on today, and whether the pods fit the pools.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
@@ -40,6 +40,8 @@ class Environment(Protocol):
     def substrate(self) -> Any: ...
     @property
     def gpu_pools(self) -> Sequence[GpuPoolSpec]: ...
+    def model_copy(self, *, update: Mapping[str, Any]) -> Any:
+        """Return the same config with some settings changed."""
 
 
 def require(place: Place, env: Environment) -> list[Finding]:
@@ -48,9 +50,8 @@ def require(place: Place, env: Environment) -> list[Finding]:
     Raises:
         PreflightFailed: with every problem and its fix.
     """
-    if os.environ.get(OFFLINE) == "1":
-        return []
-    findings = examine(place, env)
+    offline = os.environ.get(OFFLINE) == "1"
+    findings = _fits(place, env) if offline else examine(place, env)
     problems = [finding for finding in findings if finding.ok is False]
     if problems:
         config: AwsConfig = env.substrate
@@ -67,11 +68,12 @@ def examine(place: Place, env: Environment) -> list[Finding]:
     """Return everything that was looked at."""
     config: AwsConfig = env.substrate
     if os.environ.get(OFFLINE) == "1":
-        return [Finding(name="AWS", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")]
+        asked = Finding(name="AWS", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")
+        return [*_fits(place, env), asked]
     today = datetime.now(UTC).date()
     identity = [*_identity(config)]
     if not all(finding.ok for finding in identity):
-        return [*identity, *_version(config, today)]
+        return [*identity, *_version(config, today), *_fits(place, env)]
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _zones(config),
         lambda: _quotas(config, env.gpu_pools),
@@ -79,7 +81,20 @@ def examine(place: Place, env: Environment) -> list[Finding]:
     )
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
         found = list(threads.map(lambda check: list(check()), checks))
-    return [*identity, *_version(config, today), *(finding for findings in found for finding in findings)]
+    asked = [finding for findings in found for finding in findings]
+    return [*identity, *_version(config, today), *_fits(place, env), *asked]
+
+
+def _fits(place: Place, env: Environment) -> list[Finding]:
+    """Whether the pods fit the nodes of the pools, and what the namespace may ask for; nothing is asked for that."""
+    from infra.aws.workloads import cluster_config  # noqa: PLC0415  it loads the SDK that declares resources
+    from infra.kubernetes import demand, preflight  # noqa: PLC0415
+
+    config: AwsConfig = env.substrate
+    if config.image is None:
+        return []  # there are no pods yet
+    there = cluster_config(place, config, cluster_name(place, config))
+    return list(preflight.sizes(demand.needs(place, env.model_copy(update={"substrate": there}))))
 
 
 def _identity(config: AwsConfig) -> Iterator[Finding]:

@@ -49,7 +49,7 @@ def require(needs: Needs) -> list[Finding]:
 
 def examine(needs: Needs) -> list[Finding]:
     """Return everything that was looked at; without a cluster (SLIPWAY_OFFLINE=1) only what the config says."""
-    findings = [*_sizes(needs)]
+    findings = [*sizes(needs)]
     if os.environ.get(OFFLINE) == "1":
         return [*findings, Finding(name="cluster", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")]
     try:
@@ -76,7 +76,7 @@ def _found(check: Check, cluster: Cluster, needs: Needs) -> list[Finding]:
         return [unusable(check.__name__.strip("_").replace("_", " "), error)]
 
 
-def _sizes(needs: Needs) -> Iterator[Finding]:
+def sizes(needs: Needs) -> Iterator[Finding]:
     """What the config says alone: pods against GPU pools, and against the quota that the stack itself makes."""
     gpu_pods = [pod for pod in [*needs.pods, *needs.surge] if pod.gpus]
     for misfit in fit.misfits(gpu_pods, needs.pools):

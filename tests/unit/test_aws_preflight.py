@@ -12,6 +12,7 @@ from typing import Any
 
 import boto3
 import pytest
+import yaml
 from moto import mock_aws
 
 from components.ray_cluster import GpuPool
@@ -22,8 +23,10 @@ from infra.aws.preflight import PreflightFailed
 from infra.aws.settings import AwsConfig, GpuNodeSettings
 from infra.aws.versions import STANDARD_UNTIL
 from infra.kubernetes.findings import Finding
+from stacks.config import load
 from stacks.ground import GROUND
 
+ROOT = Path(__file__).parents[2]
 ACCOUNT, REGION = "123456789012", "us-east-1"
 """The account that moto answers for."""
 GPU = GpuPool(name="l4", gpus=1, cpus=6, memory_gib=26, max=4)
@@ -261,6 +264,24 @@ def test_offline_nothing_is_asked_by_the_program_or_by_doctor(tmp_path: Path, mo
     assert GROUND["aws"].require(place(tmp_path), environment()) == []
     (finding,) = GROUND["aws"].examine(place(tmp_path), environment())
     assert finding.ok is None
+
+
+@pytest.mark.parametrize(("gpus", "fits"), [(1, True), (4, False)])
+def test_pods_that_fit_no_pool_are_told_without_asking_anybody(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gpus: int,
+    fits: bool,  # noqa: FBT001
+) -> None:
+    monkeypatch.setenv("SLIPWAY_OFFLINE", "1")
+    content = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
+    plain = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
+    env = load({**plain, "training": {"resources": {"workers": 1, "cpus": 4, "gpus": gpus}}})
+    if fits:
+        assert GROUND["aws"].require(place(tmp_path), env) == []
+    else:
+        with pytest.raises(PreflightFailed, match=r"GPU pools: .*asks for 4 GPUs, a node has 1"):
+            GROUND["aws"].require(place(tmp_path), env)
 
 
 @pytest.mark.usefixtures("today")
