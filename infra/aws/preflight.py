@@ -68,8 +68,8 @@ def examine(place: Place, env: Environment) -> list[Finding]:
     """Return everything that was looked at."""
     config: AwsConfig = env.substrate
     if os.environ.get(OFFLINE) == "1":
-        asked = Finding(name="AWS", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")
-        return [*_fits(place, env), asked]
+        unasked = Finding(name="AWS", ok=None, seen=f"not asked: {OFFLINE}=1", fix=f"unset {OFFLINE}")
+        return [*_fits(place, env), unasked]
     today = datetime.now(UTC).date()
     identity = [*_identity(config)]
     if not all(finding.ok for finding in identity):
