@@ -20,8 +20,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "associated": {"routeTableId": "$table_b.id"},
     "address": _ANOTHER,
     "nat": _ANOTHER,
-    # moto does not move the route of a gateway endpoint whose tables change, and cannot delete the endpoint then
     "store": {
+        "routeTableIds": ["$table_b.id"],
         "policy": document({"Effect": "Allow", "Principal": "*", "Action": "s3:PutObject", "Resource": "*"}),
         **_ANOTHER,
     },
@@ -55,7 +55,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     },
     "bucket_policy": {"policy": document({**_DENY, "Principal": "*"})},
     "images": {"imageTagMutability": "MUTABLE", "imageScanningConfiguration": {"scanOnPush": False}, **_ANOTHER},
-    "database_subnets": _ANOTHER,  # moto loses a group of subnets whose description or subnets change
+    "database_subnets": {"description": "changed", **_ANOTHER},
     "parameters": {
         "parameters": [
             {"name": "rds.force_ssl", "value": "1", "applyMethod": "pending-reboot"},

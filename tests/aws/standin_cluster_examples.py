@@ -89,6 +89,7 @@ CLUSTER: dict[str, Example] = {
             "capacityReservationSpecification": {"capacityReservationPreference": "open"},
         },
     ),
+    "cluster_logs": ("aws:cloudwatch/logGroup:LogGroup", {"name": "/aws/eks/~-cluster/cluster"}),
     "cluster": (
         "aws:eks/cluster:Cluster",
         {

@@ -6,6 +6,7 @@ is an output of an earlier resource, `$NAME.ATTRIBUTE.KEY` a part of one.
 
 import importlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pulumi_aws as aws
 
 GIVEN = json.loads((Path(__file__).parent / "resources.json").read_text())
 MADE: dict[str, Any] = {}
+OUTPUT = re.compile(r"\$\w+(\.\w+)+")
 
 
 def resolved(value: Any) -> Any:
-    if isinstance(value, str) and value.startswith("$"):
+    if isinstance(value, str) and OUTPUT.fullmatch(value):
         name, attribute, *inner = value[1:].split(".")
         found = getattr(MADE[name], attribute)
         for key in inner:
