@@ -39,6 +39,8 @@ class GroundSpec:
     budget: BudgetSettings | None = None
     lifetime: LifetimeSettings | None = None
     """None: not an ephemeral environment."""
+    scheduled: bool = False
+    """Whether data are read by the clock too, by somebody of its own."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,11 @@ class EnvironmentConfig(Settings):
     def ground(self) -> GroundSpec:
         """Return what the environment asks of its ground besides what its substrate's own settings say."""
         return GroundSpec(
-            gpu_pools=self.gpu_pools, retain=self.artifacts.retain, budget=self.budget, lifetime=self.lifetime
+            gpu_pools=self.gpu_pools,
+            retain=self.artifacts.retain,
+            budget=self.budget,
+            lifetime=self.lifetime,
+            scheduled=self.training.schedule is not None,
         )
 
 

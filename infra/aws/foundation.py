@@ -81,7 +81,8 @@ class AwsFoundation(ComponentResource):
             uri = Output.from_input(f"{spec.uri.rstrip('/')}/{MLFLOW}")
             arn = Output.from_input(f"arn:{self._names.partition}:s3:::{given.netloc}")
             prefix, ready = _below(given.path), []
-        ready += workloads.store_identities(self._names, ground, arn, prefix, self._namespace, self._aws)
+        where = (self._names, ground, arn, prefix, self._namespace, self._aws)
+        ready += workloads.store_identities(*where, scheduled=self._asked.scheduled)
         reached = workloads.storage(config, uri)
         if self._runtime is not None:
             self._runtime.reach_store(reached, after=ready)

@@ -21,7 +21,7 @@ from infra.aws.ground import Ground
 from infra.aws.pools import PLATFORM
 from infra.aws.settings import AwsConfig
 from infra.kubernetes.foundation import operators_of
-from infra.kubernetes.names import ManagedDatabase, Storage
+from infra.kubernetes.names import SCHEDULE_ACCOUNT, ManagedDatabase, Storage
 from infra.kubernetes.settings import (
     DatabaseSettings,
     EgressSettings,
@@ -138,7 +138,14 @@ def early_identities(names: Names, ground: Ground, namespace: str, opts: Resourc
 
 
 def store_identities(
-    names: Names, ground: Ground, bucket_arn: Input[str], prefix: str, namespace: str, opts: ResourceOptions
+    names: Names,
+    ground: Ground,
+    bucket_arn: Input[str],
+    prefix: str,
+    namespace: str,
+    opts: ResourceOptions,
+    *,
+    scheduled: bool = False,
 ) -> list[Resource]:
     """Declare who the workloads are that reach the store; return what must be there before their pods start.
 
@@ -151,18 +158,15 @@ def store_identities(
         prefix: below which everything of the environment lies in it, with a slash at the end; empty in its own bucket.
         namespace: of the workloads.
         opts: of the foundation.
+        scheduled: whether newer data are looked for by the clock: who does may read them, and nothing else.
     """
     key = ground.keys.data
     tracking = iam.write_artifacts(bucket_arn, key, [f"{prefix}{MLFLOW}/"])
-    training = [
-        *iam.write_artifacts(bucket_arn, key, [f"{prefix}{CHECKPOINTS}/"]),
-        # a policy names each of its statements differently
-        *({**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])),
-    ]
-    made = [
-        _identity(names, ground, role, (namespace, role), allowed, opts)
-        for role, allowed in (("tracking", tracking), ("training", training))
-    ]
+    # a policy names each of its statements differently
+    data = [{**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])]
+    training = [*iam.write_artifacts(bucket_arn, key, [f"{prefix}{CHECKPOINTS}/"]), *data]
+    wanted = {"tracking": tracking, "training": training, **({SCHEDULE_ACCOUNT: data} if scheduled else {})}
+    made = [_identity(names, ground, role, (namespace, role), allowed, opts) for role, allowed in wanted.items()]
     return [resource for one in made for resource in one.ready]
 
 

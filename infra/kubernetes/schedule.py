@@ -112,7 +112,8 @@ def _right(context: Context, result_name: str) -> list[tuple[str, Manifest]]:
 
 def _paths(context: Context) -> Paths:
     config = context.config
-    identity = PLATFORMS[config.platform].identity.endpoints if config.identities.training else ()
+    known = config.identities.training or context.made is not None
+    identity = PLATFORMS[config.platform].identity.endpoints if known else ()
     stores = [Endpoint(cidr=target.cidr, ports=target.ports) for target in config.egress.object_store]
     return Paths(object_store=stores, store_in=config.egress.object_store_in, identity=identity)
 
