@@ -65,6 +65,11 @@ def test_without_a_terminal_nothing_is_asked(stack: str) -> None:
     assert without_questions(parse(["up"]), stack=stack, terminal=False).arguments == ("up", "--yes", "--skip-preview")
 
 
+def test_a_destroy_sees_what_is_protected_before_it_takes_anything() -> None:
+    destroyed = [without_questions(parse(["destroy"]), stack=name, terminal=False) for name in ("prod", "dev")]
+    assert [one.arguments[1:] for one in destroyed] == [("--yes",), ("--yes", "--skip-preview")]
+
+
 def test_on_a_terminal_only_the_default_stack_is_not_asked_about() -> None:
     assert without_questions(parse(["up"]), stack="dev", terminal=True).has("--yes")
     assert not without_questions(parse(["up"]), stack="prod", terminal=True).has("--yes")
