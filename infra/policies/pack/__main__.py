@@ -13,6 +13,7 @@ from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # the packages lie there; nothing here is imported by name
 
+from pulumi.runtime import proto  # noqa: E402  the path is set above
 from pulumi_policy import (  # noqa: E402  the path is set above
     EnforcementLevel,
     Policy,
@@ -30,6 +31,8 @@ from infra.policies.model import UNKNOWN, Declared, Posture, Rule, StackRule, fr
 from infra.policies.rules import RULES, STACK_RULES  # noqa: E402
 
 NAME = "slipway"
+ONE = frozenset[str]().union(*(rule.types for rule in RULES))
+SEVERAL = frozenset[str]().union(*(rule.types for rule in STACK_RULES))
 
 
 class StackFile:
@@ -56,16 +59,29 @@ class StackFile:
         return self._posture
 
 
-def listen(stack_file: StackFile) -> None:
-    """Hear what the engine tells of the stack: the SDK's servicer keeps its tags and drops its config."""
-    servicer = policy._PolicyAnalyzerServicer  # noqa: SLF001  the only place that is told
-    original = servicer.ConfigureStack
+def attend(stack_file: StackFile) -> None:
+    """Stand in front of the SDK's servicer.
+
+    It keeps the stack's tags and drops its config.  And it reads a resource anew for every policy, which takes a
+    minute for the manifests of a cluster: what no rule looks at is not shown to it.
+    """
+    servicer = policy._PolicyAnalyzerServicer  # noqa: SLF001  the only place that is told, and asked
+    configure, analyze, analyze_stack = servicer.ConfigureStack, servicer.Analyze, servicer.AnalyzeStack
 
     def hear(self: Any, request: Any, context: Any) -> Any:
         stack_file.told(request.project, request.config)
-        return original(self, request, context)
+        return configure(self, request, context)
+
+    def judge(self: Any, request: Any, context: Any) -> Any:
+        return analyze(self, request, context) if request.type in ONE else proto.AnalyzeResponse()  # type: ignore[no-untyped-call]
+
+    def judge_stack(self: Any, request: Any, context: Any) -> Any:
+        seen = [item for item in request.resources if item.type in SEVERAL]
+        return analyze_stack(self, proto.AnalyzeStackRequest(resources=seen), context)  # type: ignore[no-untyped-call]
 
     servicer.ConfigureStack = hear  # type: ignore[method-assign, assignment]
+    servicer.Analyze = judge  # type: ignore[method-assign]
+    servicer.AnalyzeStack = judge_stack  # type: ignore[method-assign]
 
 
 def plain(value: Any) -> Any:
@@ -128,7 +144,7 @@ def policies(stack_file: StackFile) -> list[Policy]:
 def main() -> None:
     """Serve the pack until the engine ends it."""
     stack_file = StackFile()
-    listen(stack_file)
+    attend(stack_file)
     PolicyPack(NAME, policies(stack_file), EnforcementLevel.MANDATORY)
 
 
