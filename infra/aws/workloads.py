@@ -165,7 +165,7 @@ def store_identities(
     # a policy names each of its statements differently
     data = [{**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])]
     training = [*iam.write_artifacts(bucket_arn, key, [f"{prefix}{CHECKPOINTS}/"]), *data]
-    wanted = {"tracking": tracking, "training": training}
+    wanted: dict[str, list[iam.Statement]] = {"tracking": tracking, "training": training}
     if scheduled:
         wanted[SCHEDULE_ACCOUNT] = data
     made = [_identity(names, ground, role, (namespace, role), allowed, opts) for role, allowed in wanted.items()]
