@@ -25,6 +25,8 @@ SYSCTLS = (
 )
 """What the kubelet sets for the whole machine, whoever asked."""
 CGROUP_ROOT = Path("/sys/fs/cgroup")
+WEIGHT = {"cpu.shares": "8192", "cpu.weight": "800"}
+"""Of all pods together, eight times that of one process: by default a busy machine starves the whole node."""
 
 
 def run(*command: str) -> None:
@@ -74,6 +76,9 @@ def make_cgroup() -> None:
         for file in ("cpuset.cpus", "cpuset.mems"):  # cgroup v1: empty until set, and then nothing may run in it
             if (folder / file).exists() and not (folder / file).read_text().strip():
                 (folder / file).write_text((folder.parent / file).read_text())
+        for file, weight in WEIGHT.items():
+            if (folder / file).exists():
+                (folder / file).write_text(weight)
 
 
 def cgroup_processes() -> list[tuple[int, int]]:
