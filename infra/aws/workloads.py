@@ -163,7 +163,9 @@ def store_identities(
     key = ground.keys.data
     tracking = iam.write_artifacts(bucket_arn, key, [f"{prefix}{MLFLOW}/"])
     # a policy names each of its statements differently
-    data = [{**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])]
+    data: list[iam.Statement] = [
+        {**one, "Sid": f"{one['Sid']}OfData"} for one in iam.read_artifacts(bucket_arn, key, [f"{prefix}{DATA}/"])
+    ]
     training = [*iam.write_artifacts(bucket_arn, key, [f"{prefix}{CHECKPOINTS}/"]), *data]
     wanted: dict[str, list[iam.Statement]] = {"tracking": tracking, "training": training}
     if scheduled:
