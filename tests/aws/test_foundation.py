@@ -37,6 +37,7 @@ def test_up_again_changes_nothing(ground: AwsProject) -> None:
 
 def test_refresh_finds_no_drift_where_there_is_none_and_finds_what_somebody_changed(ground: AwsProject) -> None:
     ground.pulumi("refresh", "--skip-preview", "--expect-no-changes").must_succeed()
+    ground.pulumi("preview", "--expect-no-changes").must_succeed()
     bucket = ground.outputs()["artifact_store"]["uri"].removeprefix("s3://").partition("/")[0]
     ground.account().client("s3").put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Suspended"})
 

@@ -135,6 +135,8 @@ class Provider:
             return GONE
         now = self._state(work, found, {**known, **old}, {**state, **given})
         inputs = pruned(row.all_fields, plain(now), old) if old else _as_inputs(row, plain(now))
+        if MADE_UP in old:  # else the next check would make up another name, which replaces
+            inputs[MADE_UP] = old[MADE_UP]
         return Found(identity, now, _marked(inputs, given))
 
     def delete(self, urn: str, identity: str, state: Values, timeout_s: float) -> None:
