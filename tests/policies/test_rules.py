@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +28,11 @@ def test_every_rule_has_cases() -> None:
     assert CASES.keys() == BY_NAME.keys()
     assert all(case.breaks for case in CASES.values()), "each needs one that breaks it"
     assert len(BY_NAME) == len(RULES), "names are unique"
+
+
+def test_every_rule_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "policies.md").read_text()
+    assert [rule.name for rule in (*RULES, *STACK_RULES) if f"| `{rule.name}` | {rule.about} |" not in text] == []
 
 
 @pytest.mark.parametrize("name", CASES)
