@@ -222,6 +222,7 @@ IDENTITY: dict[str, Example] = {
         "aws:iam/rolePolicy:RolePolicy",
         {"role": "$control.name", "name": "reads", "policy": document(_READ)},
     ),
+    "unnamed": ("aws:iam/rolePolicy:RolePolicy", {"role": "$control.name", "policy": document(_READ)}),
     "nodes": ("aws:iam/role:Role", {"name": "~-nodes", "assumeRolePolicy": _trust("ec2.amazonaws.com")}),
     "pods": ("aws:iam/role:Role", {"name": "~-pods", "assumeRolePolicy": _PODS}),
     "other_pods": ("aws:iam/role:Role", {"name": "~-other-pods", "assumeRolePolicy": _PODS}),

@@ -90,7 +90,9 @@ def test_every_type_comes_up_stays_and_goes(server: AwsServer, stack: Stack, uni
     assert stack.up().is_idle
     stack.verb("destroy")
     assert stack.resources() == {}
-    assert inventory.left_over(before, inventory.snapshot(server.client, server.account)) == []
+    left = inventory.left_over(before, inventory.snapshot(server.client, server.account))
+    assert left == [f"rds DBSnapshots {unique}-last"], "nothing but the last snapshot, which was asked for"
+    server.client("rds").delete_db_snapshot(DBSnapshotIdentifier=f"{unique}-last")
 
 
 def test_changes_are_made_in_place_where_they_can_be_and_replace_where_they_must(
@@ -137,10 +139,14 @@ def test_what_others_changed_or_deleted_is_seen_and_set_right(server: AwsServer,
     subnet = stack.resources()["subnet"]["id"]
     logs.put_retention_policy(logGroupName=f"/tests/{unique}", retentionInDays=30)
     ec2.delete_subnet(SubnetId=subnet)
+    vpc = stack.resources()["vpc"]["id"]
+    ec2.create_tags(Resources=[vpc], Tags=[{"Key": "foreign", "Value": "tag"}])
     found = stack.verb("refresh")
-    assert (found.changes["update"], found.changes["delete"]) == (1, 1)
+    assert (found.changes["update"], found.changes["delete"]) == (2, 1)
     mended = stack.up()
-    assert (mended.changes["update"], mended.changes["create"]) == (1, 1)
+    assert (mended.changes["update"], mended.changes["create"]) == (2, 1)
+    (told,) = ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"]
+    assert {tag["Key"] for tag in told["Tags"]} == {"Name", "slipway:stack"}
     (group,) = logs.describe_log_groups(logGroupNamePrefix=f"/tests/{unique}")["logGroups"]
     assert group["retentionInDays"] == 7
     assert stack.up().is_idle

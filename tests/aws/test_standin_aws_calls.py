@@ -17,6 +17,7 @@ from tests.standins.aws_plugin import provider as provider_module
 from tests.standins.aws_plugin import table
 from tests.standins.aws_plugin.api import Api
 from tests.standins.aws_plugin.fields import F, Fields
+from tests.standins.aws_plugin.inputs import MADE_UP
 from tests.standins.aws_plugin.provider import Found, Provider
 from tests.standins.aws_plugin.row import Row, Work
 from tests.standins.aws_server import AwsServer
@@ -84,7 +85,7 @@ def given_leaves(fields: Fields, inputs: Mapping[str, Any], path: str = "") -> I
     """Yield where each value in some inputs is, and the value, as far as it must reach the API."""
     for name, value in inputs.items():
         field = fields.get(name, F())
-        if field.local:
+        if field.local or name == MADE_UP:
             continue
         inner = f"{path}.{name}".lstrip(".")
         if field.sub is not None:

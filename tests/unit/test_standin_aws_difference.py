@@ -95,7 +95,7 @@ def test_the_old_one_goes_first_only_where_the_new_one_needs_its_name() -> None:
 
 def test_what_the_program_ignores_stays_as_it_is() -> None:
     state = {"scaling": {"min": 0, "desired": 3}, "tags": {"a": "theirs"}, "list": [{"x": 1}, {"x": 2}]}
-    new = {"scaling": {"min": 1, "desired": 0}, "tags": {"a": "mine"}, "list": [{"x": 5}, {"x": 6}]}
+    new: dict[str, Any] = {"scaling": {"min": 1, "desired": 0}, "tags": {"a": "mine"}, "list": [{"x": 5}, {"x": 6}]}
     assert with_ignored(new, state, ["scaling.desired", 'tags["a"]', "list[1].x"]) == {
         "scaling": {"min": 1, "desired": 3},
         "tags": {"a": "theirs"},

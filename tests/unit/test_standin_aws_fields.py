@@ -96,8 +96,9 @@ def test_values_are_the_same_when_they_mean_the_same(field: F, one: Any, other: 
 
 
 def test_zero_and_unset_are_one_thing() -> None:
-    assert all(is_empty(value) for value in (None, False, 0, "", [], {}))
-    assert not any(is_empty(value) for value in (True, 1, "0", [0], {"a": None}))
+    empty: list[Any] = [None, False, 0, "", [], {}]
+    full: list[Any] = [True, 1, "0", [0], {"a": None}]
+    assert [is_empty(value) for value in (*empty, *full)] == [True] * len(empty) + [False] * len(full)
 
 
 def test_what_is_read_keeps_the_spelling_and_order_that_are_known() -> None:
