@@ -156,24 +156,6 @@ NETWORK: dict[str, Example] = {
             "description": "of the same group",
         },
     ),
-    "leave": (
-        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        {"securityGroupId": "$group.id", "ipProtocol": "-1", "cidrIpv6": "::/0", "description": "anywhere"},
-    ),
-    "leave_by_four": (
-        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        {
-            "securityGroupId": "$group.id",
-            "ipProtocol": "udp",
-            "fromPort": 53,
-            "toPort": 54,
-            "cidrIpv4": "10.77.0.2/32",
-        },
-    ),
-    "leave_to_friends": (
-        "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule",
-        {"securityGroupId": "$group.id", "ipProtocol": "-1", "referencedSecurityGroupId": "$group.id"},
-    ),
     "enter_by_six": (
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
         {"securityGroupId": "$group.id", "ipProtocol": "-1", "cidrIpv6": "fd00::/8"},
@@ -197,10 +179,6 @@ IDENTITY: dict[str, Example] = {
         },
     ),
     "key_name": ("aws:kms/alias:Alias", {"name": "alias/~-key", "targetKeyId": "$key.keyId"}),
-    "key_policy": (
-        "aws:kms/keyPolicy:KeyPolicy",
-        {"keyId": "$key.keyId", "policy": document(_OWN_KEY), "bypassPolicyLockoutSafetyCheck": False},
-    ),
     "control": (
         "aws:iam/role:Role",
         {

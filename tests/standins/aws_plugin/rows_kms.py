@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from tests.standins.aws_plugin.fields import F, Values
 from tests.standins.aws_plugin.row import Row, Work
 from tests.standins.aws_plugin.tagging import by_arn, from_pairs, own_id
@@ -141,32 +139,4 @@ ALIAS = Row(
 )
 
 
-def _put_policy(work: Work) -> str:
-    work.call("put_key_policy", PolicyName="default", **work.all_but())
-    return str(work.value("keyId"))
-
-
-def _reset_policy(work: Work) -> None:
-    """The key's policy cannot go: the account's own default comes back."""
-    account = {"AWS": f"arn:{work.partition}:iam::{work.account}:root"}
-    statement = {"Effect": "Allow", "Principal": account, "Action": "kms:*", "Resource": "*"}
-    document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    work.call("put_key_policy", KeyId=work.id, PolicyName="default", Policy=document)
-
-
-KEY_POLICY = Row(
-    token="aws:kms/keyPolicy:KeyPolicy",
-    service="kms",
-    source=_SOURCE + "key_policy.go",
-    fields={
-        "keyId": F(new=True, required=True),
-        "policy": F(text=True, required=True),
-        "bypassPolicyLockoutSafetyCheck": F(default=False, once=True),
-    },
-    create=_put_policy,
-    read=lambda work: {**work.call("get_key_policy", KeyId=work.id, PolicyName="default"), "KeyId": work.id},
-    update=_put_policy,
-    delete=_reset_policy,
-)
-
-ROWS = (KEY, ALIAS, KEY_POLICY)
+ROWS = (KEY, ALIAS)

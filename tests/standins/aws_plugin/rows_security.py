@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tests.standins.aws_plugin import tagging
 from tests.standins.aws_plugin.fields import F, Values
 from tests.standins.aws_plugin.row import Row, Work, first
@@ -129,38 +127,31 @@ def _read_rule(work: Work) -> Values | None:
     return {**found, **ports, "ReferencedGroupId": peer}
 
 
-def _rule_row(direction: str) -> Row:
-    def create(work: Work) -> str:
-        made = work.call(
-            f"authorize_security_group_{direction}",
-            **work.params("securityGroupId"),
-            IpPermissions=[_permission(work)],
-            **work.tags,
-        )
-        return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
+def _create_rule(work: Work) -> str:
+    group = work.params("securityGroupId")
+    made = work.call("authorize_security_group_ingress", **group, IpPermissions=[_permission(work)], **work.tags)
+    return str(made["SecurityGroupRules"][0]["SecurityGroupRuleId"])
 
-    def update(work: Work) -> None:
-        rule = {"SecurityGroupRuleId": work.id, "SecurityGroupRule": work.params(*_RULE)}
-        group = work.value("securityGroupId")
-        work.call("modify_security_group_rules", GroupId=group, SecurityGroupRules=[rule])
 
-    def delete(work: Work) -> Any:
-        operation = f"revoke_security_group_{direction}"
-        return work.call(operation, GroupId=work.value("securityGroupId"), SecurityGroupRuleIds=[work.id])
+def _update_rule(work: Work) -> None:
+    rule = {"SecurityGroupRuleId": work.id, "SecurityGroupRule": work.params(*_RULE)}
+    work.call("modify_security_group_rules", GroupId=work.value("securityGroupId"), SecurityGroupRules=[rule])
 
-    kind = f"securityGroup{direction.title()}Rule"
-    return Row(
-        token=f"aws:vpc/{kind}:{kind[:1].upper()}{kind[1:]}",
-        service="ec2",
-        source=f"{_SOURCE}vpc_security_group_{direction}_rule.go",
-        fields={"securityGroupId": F(api="GroupId", new=True, required=True), **_RULE},
-        computed={"arn": arn("security-group-rule"), "securityGroupRuleId": "SecurityGroupRuleId"},
-        create=create,
-        read=_read_rule,
-        update=update,
-        delete=delete,
-        tagging=tagging.ec2("security-group-rule"),
-    )
+
+INGRESS_RULE = Row(
+    token="aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
+    service="ec2",
+    source=_SOURCE + "vpc_security_group_ingress_rule.go",
+    fields={"securityGroupId": F(api="GroupId", new=True, required=True), **_RULE},
+    computed={"arn": arn("security-group-rule"), "securityGroupRuleId": "SecurityGroupRuleId"},
+    create=_create_rule,
+    read=_read_rule,
+    update=_update_rule,
+    delete=lambda work: work.call(
+        "revoke_security_group_ingress", GroupId=work.value("securityGroupId"), SecurityGroupRuleIds=[work.id]
+    ),
+    tagging=tagging.ec2("security-group-rule"),
+)
 
 
 _ENDPOINT_LISTS = {
@@ -268,8 +259,7 @@ FLOW_LOG = Row(
 ROWS = (
     SECURITY_GROUP,
     DEFAULT_SECURITY_GROUP,
-    _rule_row("ingress"),
-    _rule_row("egress"),
+    INGRESS_RULE,
     VPC_ENDPOINT,
     FLOW_LOG,
 )
