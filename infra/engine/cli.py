@@ -171,7 +171,9 @@ def _for_stack(project: Project, invocation: Invocation, engine: Engine, environ
     if invocation.verb in CHANGES_STATE and folder is not None:
         release_stale_locks(folder, project.name, short_name(stack))
         drop_torn_attributes(folder, project.name, short_name(stack))
-        settle_pending(project, invocation.verb, stack, engine, environment)
+        unsure = settle_pending(project, invocation.verb, stack, engine, environment)
+        if unsure and invocation.verb in {"up", "watch", "destroy"}:
+            invocation = invocation.with_flags("--refresh")
     if invocation.stack is None:
         invocation = invocation.with_flags("--stack", stack)
     if invocation.verb in TAKES_CONFIG_FILE and not invocation.has("--config-file"):

@@ -123,6 +123,15 @@ class AwsProject(Project):
         outputs = {name: entry.get("outputs", {}) for name, entry in self.state().items()}
         return {name: found["tagsAll"] for name, found in outputs.items() if "tagsAll" in found}
 
+    def in_flight(self) -> list[str]:
+        """Return what the engine is at work on, as its state file has it; nothing while that is being written."""
+        file = self.root / ".slipway/state/.pulumi/stacks/slipway" / f"{self.stack}.json"
+        try:
+            checkpoint = json.loads(file.read_text())["checkpoint"]["latest"]
+        except (OSError, ValueError, KeyError):
+            return []
+        return [entry["resource"]["urn"].rsplit("::", 1)[1] for entry in checkpoint.get("pending_operations") or []]
+
     def state(self) -> dict[str, Any]:
         """Return the resources of the state by name, those of components left out."""
         answer = self.pulumi("stack", "export", "--show-secrets").must_succeed()

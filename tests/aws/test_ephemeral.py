@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from tests.aws.inventory import left_over, snapshot, table
 from tests.aws.project import AwsProject, deployer, project_on
+from tests.stacks.project import wait_until
 from tests.standins.aws_server import AwsServer
 
 pytestmark = pytest.mark.slow
@@ -86,6 +88,34 @@ def test_an_up_that_is_interrupted_is_completed_by_the_next_and_destroy_leaves_n
 
     assert len(server.client("eks").list_clusters()["clusters"]) == 1, cut.output
     project.pulumi("up", "--skip-preview").must_succeed()
+    project.pulumi("up", "--skip-preview", "--expect-no-changes").must_succeed()
+    project.pulumi("destroy", "--skip-preview").must_succeed()
+    remaining = left_over(before, snapshot(server.client, server.account))
+    assert remaining == [], table(remaining)
+
+
+def test_an_up_that_is_killed_while_the_cluster_is_made_is_completed_by_the_next(
+    server: AwsServer, before: frozenset[str], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = project_on(server, tmp_path_factory.mktemp("killed"), "killed", "gpu")
+    calls = len(server.calls("eks", "CreateCluster"))
+    server.settles_in(20)
+    try:
+        up = project.begin("up", "cluster-cluster")
+        wait_until(lambda: len(server.calls("eks", "CreateCluster")) > calls, "the cluster is asked for")
+        wait_until(lambda: project.in_flight() == ["cluster-cluster"], "all else that can be made is made", 18)
+        os.killpg(up.pid, signal.SIGKILL)
+        project.finish(up).must_fail()
+    finally:
+        server.settles_in(0.05)
+    eks, name = server.client("eks"), "slipway-killed-cluster"
+    wait_until(lambda: eks.describe_cluster(name=name)["cluster"]["status"] == "ACTIVE", "EKS has made it")
+    made = eks.describe_cluster(name=name)["cluster"]["createdAt"]
+
+    answer = project.pulumi("up", "--skip-preview").must_succeed()
+
+    assert "cluster-cluster was interrupted while creating" in answer.output
+    assert project.cluster()["createdAt"] == made
     project.pulumi("up", "--skip-preview", "--expect-no-changes").must_succeed()
     project.pulumi("destroy", "--skip-preview").must_succeed()
     remaining = left_over(before, snapshot(server.client, server.account))

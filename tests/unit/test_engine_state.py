@@ -51,6 +51,26 @@ def test_a_cloud_resource_s_interruption_is_left_to_a_person() -> None:
     assert settle(both, destroy=False) is None
 
 
+@pytest.mark.parametrize("destroy", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "inputs", "expected"),
+    [
+        ("aws:eks/cluster:Cluster", {"name": "one"}, "one"),
+        ("aws:eks/nodeGroup:NodeGroup", {"clusterName": "one", "nodeGroupName": "gpu"}, "one:gpu"),
+        ("aws:eks/addon:Addon", {"clusterName": "one", "addonName": "vpc-cni"}, "one:vpc-cni"),
+    ],
+)
+def test_what_aws_takes_minutes_to_make_enters_the_state_before_any_verb(
+    kind: str, inputs: dict[str, str], expected: str, *, destroy: bool
+) -> None:
+    begun = {**resource("x", kind), "inputs": inputs}
+    settled = settle(deployment(("creating", begun), ("creating", resource("ray"))), destroy=destroy)
+    assert settled is not None
+    assert settled["resources"][0] == {**begun, "id": expected, "outputs": inputs}
+    assert len(settled["resources"]) == (2 if destroy else 1)
+    assert settled["pending_operations"] == []
+
+
 @pytest.mark.parametrize(
     ("metadata", "expected"),
     [({"namespace": "slipway-dev", "name": "tracking"}, "slipway-dev/tracking"), ({"name": "operators"}, "operators")],
