@@ -91,7 +91,7 @@ def _adopted(resource: dict[str, Any], *, replacing: bool) -> dict[str, Any]:
 
 
 def _is_looked_up(operation: dict[str, Any]) -> bool:
-    return operation["type"] == "creating" and operation["resource"]["type"].startswith(tuple(LOOKED_UP))
+    return operation["type"] == "creating" and str(operation["resource"]["type"]).startswith(tuple(LOOKED_UP))
 
 
 def _within_cluster(resource: dict[str, Any], name: str) -> str:

@@ -24,7 +24,7 @@ def mend() -> None:
     """Mend moto; once, before the first call."""
     named: Callable[[DBInstance], str] = DBInstance.address.fget  # type: ignore[attr-defined]
     DBInstance.address = property(lambda self: _SERVER["address"] or named(self))  # type: ignore[method-assign,assignment]
-    MasterUserSecret._generate_secret_string = _login  # type: ignore[method-assign]
+    MasterUserSecret._generate_secret_string = _login  # type: ignore[method-assign,assignment]
 
 
 def _login(secret: Any) -> str:
