@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -88,6 +89,13 @@ def test_the_kubeconfig_works_in_this_process_as_well(cluster: Cluster) -> None:
     with client:
         nodes = kubernetes.client.CoreV1Api(client).list_node().items
     assert any(condition.type == "Ready" and condition.status == "True" for condition in nodes[0].status.conditions)
+
+
+def test_a_token_that_nobody_knows_is_refused_at_once_while_no_authenticator_listens(cluster: Cluster) -> None:
+    started = time.monotonic()
+    with pytest.raises(StopError, match=r"Unauthorized|must be logged in|provide credentials"):
+        cluster.kubectl("--token=nobody-s", "get", "namespaces")
+    assert time.monotonic() - started < 15
 
 
 def test_a_pod_that_could_become_root_is_refused_by_a_restricted_namespace(cluster: Cluster, namespace: str) -> None:

@@ -15,7 +15,19 @@ import yaml
 
 from tests.cluster.node.ground import run
 from tests.cluster.node.images import PAUSE
-from tests.cluster.node.layout import ADDRESS, CONTEXT, DOMAIN, NAME, NODE, PODS, RUN, SERVICES, Layout, socket
+from tests.cluster.node.layout import (
+    ADDRESS,
+    AUTHENTICATOR_PORT,
+    CONTEXT,
+    DOMAIN,
+    NAME,
+    NODE,
+    PODS,
+    RUN,
+    SERVICES,
+    Layout,
+    socket,
+)
 
 SERVICE_IP = "10.96.0.1"
 ETCD = "http://127.0.0.1:2379"
@@ -36,6 +48,7 @@ def write(place: Layout, port: int) -> None:
     )
     _file(place.kubeconfig, _kubeconfig(folder, port, tokens["admin"]))
     _file(folder / "kubelet.kubeconfig", _kubeconfig(folder, port, tokens["kubelet"]))
+    _file(folder / "authenticator.kubeconfig", _authenticator())
     _file(folder / "resolv.conf", "")
     _file(folder / "kubelet.yaml", yaml.safe_dump(_kubelet(place)))
     _file(folder / "proxy.yaml", yaml.safe_dump(_proxy(place)))
@@ -103,6 +116,10 @@ def _apiserver(folder: Path, port: int) -> list[str]:
         "--kubelet-preferred-address-types=InternalIP",  # its name is in no DNS
         f"--service-cluster-ip-range={SERVICES}",
         f"--token-auth-file={folder / 'tokens.csv'}",
+        # asked last: whoever has a token or certificate of this node never waits for it
+        f"--authentication-token-webhook-config-file={folder / 'authenticator.kubeconfig'}",
+        "--authentication-token-webhook-version=v1",
+        "--authentication-token-webhook-cache-ttl=2s",
         "--authorization-mode=Node,RBAC",
         f"--tls-cert-file={folder / 'apiserver.crt'}",
         f"--tls-private-key-file={folder / 'apiserver.key'}",
@@ -145,6 +162,19 @@ def _kubeconfig(folder: Path, port: int, token: str) -> str:
             ],
             "contexts": [{"name": CONTEXT, "context": {"cluster": NAME, "user": "user"}}],
             "users": [{"name": "user", "user": {"token": token}}],
+        }
+    )
+
+
+def _authenticator() -> str:
+    return yaml.safe_dump(
+        {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": NAME,
+            "clusters": [{"name": NAME, "cluster": {"server": f"http://127.0.0.1:{AUTHENTICATOR_PORT}/authenticate"}}],
+            "contexts": [{"name": NAME, "context": {"cluster": NAME, "user": NAME}}],
+            "users": [{"name": NAME, "user": {}}],
         }
     )
 

@@ -16,6 +16,9 @@ NETNS = Path("/run/netns") / NAME
 NODE = "node1"
 ADDRESS = "172.30.0.1"
 """The node's own: an address of a veth pair inside the namespace. Cluster DNS listens there as well."""
+AUTHENTICATOR_PORT = 16444
+"""On loopback inside the namespace: whom the API server asks about tokens that it does not know. Nobody listens there
+but a test that has an authenticator."""
 SERVICES = "10.96.0.0/16"
 PODS = "10.244.0.0/24"
 KWOK_PODS = "10.245.0.0/16"
