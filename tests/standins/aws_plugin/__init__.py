@@ -7,6 +7,10 @@ repository hashicorp/terraform-provider-aws, `provider/...` one in pulumi/pulumi
 
 - It talks to this machine only: every endpoint must be loopback, and there is no call without one.
 - It says in its first line which plugin it is. A preview makes no call at all.
-- Names are never made up: a resource without its name is refused, where the official plugin invents one.
-- Invokes, imports of what has no id here, and import of types with generated names are refused.
+- It reports no progress, and what it waits for it polls every 0.1 to 3 s.
+- Functions (`get_...`) are refused, and so is a setting of the provider that is neither used nor listed as without
+  effect.
+
+A new type is a row in the module of its service, and an example in `tests/aws/standin_examples.py` with every property
+that the row has: the tests make, read, change and delete it, and hold it against pulumi_aws's own classes.
 """
