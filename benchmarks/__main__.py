@@ -9,6 +9,7 @@ import sys
 PARTS = {
     "environment": "phases of `up`, no-op `up`, preview, retrain, destroy, memory",
     "preview": "offline previews of the AWS stack files against a program that only imports the same SDKs",
+    "pools": "offline previews of production with 10, 50 and 100 GPU pools",
     "serving": "the model server against bare FastAPI and `mlflow models serve`",
 }
 
