@@ -28,6 +28,7 @@ from infra.engine.manifests import SOURCES, fetch, wanted
 from infra.engine.packs import with_pack
 from infra.engine.pending import settle_pending
 from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
+from infra.engine.substrate import refuse_another
 
 USAGE = """\
 usage: ./pulumiw VERB [FLAG...]
@@ -164,6 +165,8 @@ def _for_stack(project: Project, invocation: Invocation, engine: Engine, environ
         )
     if invocation.verb in CREATES_STACK and not stack_exists(project, stack, engine, environment):
         create_stack(project, stack, engine, environment)
+    if invocation.verb in {"up", "preview", "watch"}:
+        refuse_another(project, stack, environment)
     if invocation.verb in RUNS_PROGRAM and wanted(project, short_name(stack)):
         fetch(*SOURCES)
     invocation = with_pack(project, invocation, stack, environment)
