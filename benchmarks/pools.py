@@ -1,8 +1,8 @@
 """What a GPU node pool costs a preview: `python -m benchmarks.pools [10 50 100] [--runs 3]`, on an idle machine.
 
-Each figure is the fastest of whole offline previews, since other work on the machine only adds, of
-Pulumi.prod.yaml with that many pools in the place of its own, in a copy of this checkout; sizes take turns. The mark is the time for one pool more, in
-the upper half of the range against the lower half: what grows faster than the pools do grows there.
+Each figure is the fastest of whole offline previews, since other work on the machine only adds, of Pulumi.prod.yaml
+with that many pools in the place of its own, in a copy of this checkout; sizes take turns. The mark is the time for one
+pool more, in the upper half of the range against the lower half: what grows faster than the pools do grows there.
 """
 
 from __future__ import annotations
