@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
 from datetime import UTC, datetime
@@ -11,6 +12,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 # the engine puts this folder on the path; the packages lie beside it
 sys.path[0] = str(ROOT)
+# the SDKs are a hundred thousand objects that never die: walking them again and again is half of a large preview
+gc.set_threshold(200_000)
 
 import pulumi  # noqa: E402
 from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # noqa: E402

@@ -6,12 +6,14 @@ pack before it asks anything; the SDK has no public place for it, so the pack li
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 sys.path[0] = str(Path(__file__).resolve().parents[3])  # the packages lie there; nothing here is imported by name
+gc.set_threshold(200_000)  # as the program does: what is loaded stays
 
 from pulumi.runtime import proto  # noqa: E402  the path is set above
 from pulumi_policy import (  # noqa: E402  the path is set above
