@@ -116,3 +116,22 @@ def test_a_gateway_endpoint_can_go_after_its_route_tables_changed(account: Accou
     account.ec2.delete_vpc_endpoints(VpcEndpointIds=[made])
     states = account.ec2.describe_vpc_endpoints(VpcEndpointIds=[made])["VpcEndpoints"]
     assert [entry["State"] for entry in states] == ["deleted"]
+
+
+def test_a_bucket_by_tls_only_takes_objects_and_what_else_it_denies_stays_denied(account: Account) -> None:
+    s3 = account.server.client("s3")
+    name = f"{account.name}-tls"
+    s3.create_bucket(Bucket=name)
+
+    def deny(action: str, **more: Any) -> dict[str, Any]:
+        return {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": f"arn:aws:s3:::{name}/*", **more}
+
+    insecure = deny("s3:*", Condition={"Bool": {"aws:SecureTransport": "false"}})
+    for statements in ([insecure], [insecure, deny("s3:PutObject")]):
+        policy = {"Version": "2012-10-17", "Statement": statements}
+        s3.put_bucket_policy(Bucket=name, Policy=json.dumps(policy))
+        if len(statements) == 1:
+            s3.put_object(Bucket=name, Key="a", Body=b"a")
+        else:
+            refused("403", lambda: s3.put_object(Bucket=name, Key="b", Body=b"b"))
+    s3.delete_bucket_policy(Bucket=name)

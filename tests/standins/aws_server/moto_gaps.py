@@ -6,6 +6,7 @@ without the function: take it out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -15,12 +16,15 @@ from moto.ec2.models.launch_templates import LaunchTemplate, LaunchTemplateBacke
 from moto.ec2.models.nat_gateways import NatGatewayBackend
 from moto.ec2.models.security_groups import SecurityGroupRule
 from moto.ec2.models.vpcs import VPCBackend
+from moto.iam.access_control import IAMPolicy
 from moto.rds.exceptions import DBSubnetGroupNotFoundError
 from moto.rds.models import RDSBackend
+from moto.s3.models import FakeBucket
 from moto.s3.responses import S3Response
 
 INSIGHTS = ("enable_performance_insights", "performance_insights_kms_key_id", "performance_insights_retention_period")
 SHORTEST_DAYS = 7
+TRANSPORT = frozenset(("aws:SecureTransport", "s3:TlsVersion"))
 
 
 def mend() -> None:
@@ -36,6 +40,7 @@ def mend() -> None:
         (RDSBackend, "modify_db_subnet_group", _still_there),
         (VPCBackend, "modify_vpc_endpoint", _rerouted),
         (S3Response, "get_bucket_encryption", _whole_encryption),
+        (FakeBucket, "get_permission", _by_tls),
     )
     for owner, name, mended in gaps:
         setattr(owner, name, mended(getattr(owner, name, None)))
@@ -174,5 +179,23 @@ def _whole_encryption(read: Callable[..., Any]) -> Callable[..., Any]:
             "BlockedEncryptionTypes": {"EncryptionType": [kinds] if isinstance(kinds, str) else list(kinds)},
         }
         return self.serialized(ActionResult({"ServerSideEncryptionConfiguration": {"Rules": [rule]}}))
+
+    return mended
+
+
+def _by_tls(permission: Callable[..., Any]) -> Callable[..., Any]:
+    """A call stands for one by TLS: moto denies whatever a statement denies on a condition, whether it holds or not."""
+
+    def about_transport(statement: dict[str, Any]) -> bool:
+        named = {name for test in statement.get("Condition", {}).values() for name in test}
+        return statement["Effect"] == "Deny" and bool(named) and named <= TRANSPORT
+
+    @wraps(permission)
+    def mended(self: Any, action: str, resource: str) -> Any:
+        if self.policy is None:
+            return permission(self, action, resource)
+        policy = json.loads(self.policy)
+        others = [statement for statement in policy["Statement"] if not about_transport(statement)]
+        return IAMPolicy(json.dumps({**policy, "Statement": others})).is_action_permitted(action, resource)
 
     return mended
