@@ -135,3 +135,19 @@ def test_a_bucket_by_tls_only_takes_objects_and_what_else_it_denies_stays_denied
         else:
             refused("403", lambda: s3.put_object(Bucket=name, Key="b", Body=b"b"))
     s3.delete_bucket_policy(Bucket=name)
+
+
+def test_a_bucket_whose_versioning_was_suspended_can_be_emptied(account: Account) -> None:
+    s3 = account.server.client("s3")
+    named = {"Bucket": f"{account.name}-versions"}
+    s3.create_bucket(**named)
+    s3.put_bucket_versioning(**named, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(**named, Key="a", Body=b"a")
+    s3.delete_object(**named, Key="a")
+    s3.put_bucket_versioning(**named, VersioningConfiguration={"Status": "Suspended"})
+    found = s3.list_object_versions(**named)
+    objects = [{"Key": "a", "VersionId": one["VersionId"]} for one in (*found["Versions"], *found["DeleteMarkers"])]
+    assert len(objects) == 2, "the control: an object and a marker"
+    s3.delete_objects(**named, Delete={"Objects": objects})
+    assert "Versions" not in s3.list_object_versions(**named)
+    s3.delete_bucket(**named)

@@ -19,7 +19,7 @@ from moto.ec2.models.vpcs import VPCBackend
 from moto.iam.access_control import IAMPolicy
 from moto.rds.exceptions import DBSubnetGroupNotFoundError
 from moto.rds.models import RDSBackend
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.s3.responses import S3Response
 
 INSIGHTS = ("enable_performance_insights", "performance_insights_kms_key_id", "performance_insights_retention_period")
@@ -41,6 +41,7 @@ def mend() -> None:
         (VPCBackend, "modify_vpc_endpoint", _rerouted),
         (S3Response, "get_bucket_encryption", _whole_encryption),
         (FakeBucket, "get_permission", _by_tls),
+        (FakeDeleteMarker, "dispose", lambda _: _nothing_held),
     )
     for owner, name, mended in gaps:
         setattr(owner, name, mended(getattr(owner, name, None)))
@@ -181,6 +182,10 @@ def _whole_encryption(read: Callable[..., Any]) -> Callable[..., Any]:
         return self.serialized(ActionResult({"ServerSideEncryptionConfiguration": {"Rules": [rule]}}))
 
     return mended
+
+
+def _nothing_held(_: Any) -> None:
+    """A delete marker can be deleted once versioning is suspended: moto would close a body, which it has none of."""
 
 
 def _by_tls(permission: Callable[..., Any]) -> Callable[..., Any]:
