@@ -89,7 +89,9 @@ class JointProject(AwsProject):
         events = self.root / "destroyed.json"
         verb = ["destroy", "--skip-preview", "--event-log", str(events)]
         self.finish(self.start(*verb, PULUMI_DEBUG_COMMANDS="true")).must_succeed()
-        told = [json.loads(line).get("resOutputsEvent", {}).get("metadata", {}) for line in events.open()]
+        told = [
+            json.loads(line).get("resOutputsEvent", {}).get("metadata", {}) for line in events.read_text().splitlines()
+        ]
         return [str(step["type"]) for step in told if step.get("op") == "delete"]
 
 
