@@ -1,7 +1,8 @@
 """The seam between what an ML platform has and the ground it stands on.
 
 Specs say in domain words what should run; handles are Outputs of what does; `Foundation` and `Runtime` are what a
-substrate implements.  No Kubernetes or AWS type may cross it, and no substrate is named here.
+substrate implements.  No Kubernetes or AWS type may cross it, and no substrate is named here.  It is long for one
+file, and stays one: whoever writes a substrate reads all of it.
 """
 
 from __future__ import annotations

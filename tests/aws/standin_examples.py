@@ -2,6 +2,7 @@
 
 Properties have the names that they have on the wire. `$NAME.ATTRIBUTE` is an output of an earlier example,
 `$NAME.ATTRIBUTE.KEY` a part of one; `~` is what makes the names unique.
+It is long because it is one table, in the order in which things are made.
 """
 
 from __future__ import annotations
