@@ -15,6 +15,7 @@ import yaml
 
 from components.seam import Place
 from infra.aws import kubeconfig
+from infra.engine import manifests
 from stacks.config import load
 from stacks.environment import deploy
 from tests.components.aws_blocks import AwsEngine
@@ -68,6 +69,7 @@ def deployed(
     **substrate: Any,
 ) -> tuple[Engine, dict[str, Any]]:
     """Run `deploy()` on a stack file as the stack `name`; return what was registered and the outputs that are known."""
+    manifests.fetch(*manifests.SOURCES)  # as `setup` does for a stack that installs operators
     known: dict[str, Any] = {}
     config = load(settings(stack, **substrate), list(secrets))
 
