@@ -73,19 +73,20 @@ class Head:
 
 
 def session_members(leader: int) -> list[psutil.Process]:
+    """Those that still run; any of them may end at any moment."""
     members = []
     for process in psutil.process_iter():
         try:
-            if os.getsid(process.pid) == leader:
+            if os.getsid(process.pid) == leader and process.status() != psutil.STATUS_ZOMBIE:
                 members.append(process)
-        except (ProcessLookupError, PermissionError):
+        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue
     return members
 
 
 def end_session(leader: subprocess.Popen[bytes]) -> None:
     """Kill all processes of the leader's session: Ray's workers have groups of their own."""
-    while members := [process for process in session_members(leader.pid) if process.status() != psutil.STATUS_ZOMBIE]:
+    while members := session_members(leader.pid):
         for process in members:
             try:
                 process.send_signal(signal.SIGKILL)
