@@ -12,6 +12,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from components.kubernetes.platforms import PLATFORMS
 from components.seam import Place
 from stacks.config import EnvironmentConfig, load
 from stacks.environment import deploy
@@ -60,12 +61,22 @@ class Cluster(Engine):
         return super().new_resource(args)
 
 
+def configured(secrets: Mapping[str, str], **changes: Any) -> EnvironmentConfig:
+    """Return the example's config; a platform of clusters that Slipway makes is set past what users may say."""
+    platform = changes.get("substrate", {}).get("platform", "generic")
+    if not PLATFORMS[platform].own_nodes:
+        return load(settings(**changes), secrets)
+    config = load(settings(**{**changes, "substrate": {**changes["substrate"], "platform": "eks"}}), secrets)
+    made = config.substrate.model_copy(update={"platform": platform})
+    return config.model_copy(update={"substrate": made})
+
+
 def deployed(
     *, preview: bool = False, engine: Engine | None = None, secrets: Mapping[str, str] | None = None, **changes: Any
 ) -> tuple[Engine, dict[str, Any]]:
     """Run `deploy()` and return what was registered and the outputs that became known."""
     known: dict[str, Any] = {}
-    config: EnvironmentConfig = load(settings(**changes), secrets or {})
+    config = configured(secrets or {}, **changes)
 
     def program() -> None:
         encrypted = {key: pulumi.Output.secret(value) for key, value in (secrets or {}).items()}
