@@ -14,15 +14,16 @@ from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
 from pulumi_aws import ec2
 
 from components.aws.eks_cluster import EksCluster
-from components.aws.gpu_nodes import GpuNodes, GpuPool, mismatches
+from components.aws.gpu_nodes import GpuNodes, mismatches
 from components.aws.instance_types import InstanceType, lookup
 from components.aws.launch_template import LaunchTemplateSpec, launch_template
 from components.aws.naming import Names
 from components.aws.network import NetworkHandle
 from components.aws.node_group import NodeGroupSpec, Surroundings, node_group, physical_name
 from components.aws.node_role import NodeRole
+from components.settings import GpuPoolSpec
 
-__all__ = ["GpuNodePool", "GpuNodePoolArgs", "GpuNodes", "GpuPool"]
+__all__ = ["GpuNodePool", "GpuNodePoolArgs", "GpuNodes"]
 
 CAPACITY_LABEL = "slipway/capacity"
 """Tells the groups of one pool apart, so that the autoscaler does not keep them at the same size."""
@@ -41,7 +42,7 @@ class GpuNodePoolArgs:
     """How many nodes, which, and where."""
 
     names: Names
-    pool: GpuPool
+    pool: GpuPoolSpec
     nodes: GpuNodes
     labels: Mapping[str, str]
     taints: Sequence[Mapping[str, str]]

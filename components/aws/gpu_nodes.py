@@ -8,25 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 from components.aws.instance_types import InstanceType, lookup
 
 Capacity = Literal["on_demand", "spot", "spot_with_fallback", "capacity_block"]
 _RESERVATION = re.compile(r"cr-[0-9a-f]{8,17}")
-
-
-class GpuPool(Protocol):
-    """What is asked of a pool; `slipway:gpu_pools` has this shape."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def gpus(self) -> int: ...
-    @property
-    def min(self) -> int: ...
-    @property
-    def max(self) -> int: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -157,7 +157,7 @@ def _gpu_nodes(
         names=plot.names,
         pool=pool,
         nodes=pools.machines(pool, settings),
-        labels=pools.labels(pool, settings),
+        labels=pools.labels(pool),
         taints=pools.taints(pool),
         cluster=cluster,
         network=network,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from components.aws.gpu_nodes import Capacity, GpuNodes
-from components.aws.instance_types import lookup
 from components.kubernetes.gpu_pools import node_labels, node_taints
 from components.kubernetes.platforms import PLATFORMS
 from components.settings import GpuPoolSpec
@@ -33,14 +32,9 @@ def machines(pool: GpuPoolSpec, settings: GpuNodeSettings) -> GpuNodes:
     )
 
 
-def labels(pool: GpuPoolSpec, settings: GpuNodeSettings) -> dict[str, str]:
-    """Return the labels of the pool's nodes.
-
-    The autoscaler waits for a node's GPUs only where the model's label is on it; without, it adds nodes meanwhile.
-    """
-    model = lookup(settings.instance_types[0]).accelerator
-    known = {} if model is None else {PLATFORM.accelerator_label: model}
-    return {**known, **node_labels(pool, PLATFORM.name)}
+def labels(pool: GpuPoolSpec) -> dict[str, str]:
+    """Return the labels of the pool's nodes; the node groups add the GPU's model where the pool names none."""
+    return node_labels(pool, PLATFORM.name)
 
 
 def taints(pool: GpuPoolSpec) -> list[dict[str, str]]:

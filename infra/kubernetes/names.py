@@ -100,8 +100,6 @@ class Made:
     operators: OperatorsArgs
     """What is installed on it."""
     database: ManagedDatabase | None = None
-    storage: Storage | None = None
-    """The bucket that was made for it; an `artifacts.uri` in the stack file comes first."""
     environment: Mapping[str, Input[str]] = field(default_factory=dict)
     """What clients of the cloud need in every pod that calls it, such as the region."""
 

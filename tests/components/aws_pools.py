@@ -25,8 +25,12 @@ TAINTS = [{"key": "nvidia.com/gpu", "value": "true", "effect": "NoSchedule"}]
 class Pool:
     name: str = "train"
     gpus: int = 1
+    cpus: float = 3
+    memory_gib: float = 12
     min: int = 0
     max: int = 4
+    accelerator: str | None = None
+    spot: bool = False
 
 
 L4 = GpuNodes(instance_types=["g6.xlarge", "g6.2xlarge"])
