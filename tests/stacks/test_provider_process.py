@@ -1,4 +1,4 @@
-"""Supervised processes: started once, adopted, restarted, ended with everything of their session."""
+"""Supervised processes: started once, adopted, restarted."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -17,15 +16,6 @@ from tests.stacks.provider_bench import Bench, alive, bench, eventually, members
 
 pytestmark = pytest.mark.slow
 PORT = 21300
-STUBBORN = (
-    "import os, signal, subprocess, sys, time\n"
-    "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-    "ignore = 'import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);'\n"
-    "code = ignore + 'os.setpgid(0, 0); time.sleep(600)'\n"
-    "subprocess.Popen([sys.executable, '-c', code])\n"
-    "open('started', 'w').close()\n"
-    "time.sleep(600)\n"
-)
 
 
 def word(port: int = PORT) -> str:
@@ -133,54 +123,6 @@ def test_a_process_that_recovered_by_itself_is_left_alone(tmp_path: Path) -> Non
     run(scenario)
 
 
-def test_ending_a_process_ends_children_that_ignore_sigterm_and_left_its_group(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            inputs = service(tmp_path, PORT, command=[sys.executable, "-c", STUBBORN], ready=[], stop_timeout_s=0.5)
-            made = await it.create("Process", inputs)
-            await eventually(lambda: (tmp_path / "started").exists() and len(members(made)) == 2, "leader and child")
-            await it.delete("Process", made)
-            assert members(made) == []
-
-    run(scenario)
-
-
-def test_orphans_of_a_killed_leader_are_ended_before_the_next_start(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            inputs = service(tmp_path, PORT, command=[sys.executable, "-c", STUBBORN], ready=[], stop_timeout_s=0.5)
-            made = await it.create("Process", inputs)
-            await eventually(lambda: (tmp_path / "started").exists() and len(members(made)) == 2, "leader and child")
-            os.kill(made["pid"], signal.SIGKILL)
-            await eventually(lambda: len(members(made)) == 1, "the orphan lives on")
-            again = await it.create("Process", inputs)
-            assert members(made) == []
-            assert again["pid"] in members(again)
-
-    run(scenario)
-
-
-def test_a_reused_pid_is_never_ended(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            inputs = service(tmp_path, PORT)
-            made = await it.create("Process", inputs)
-            await it.delete("Process", made)
-            stranger = subprocess.Popen(["/bin/sleep", "600"], start_new_session=True)  # noqa: ASYNC220  short
-            try:
-                forged = {**made, "pid": stranger.pid}  # another process has the recorded pid now
-                seen = await it.read("Process", forged)
-                assert seen is not None
-                assert seen["running"] is False
-                await it.delete("Process", forged)
-                assert stranger.poll() is None
-            finally:
-                stranger.kill()
-                stranger.wait()
-
-    run(scenario)
-
-
 def test_requests_after_ready_are_sent_once_and_not_again_on_adoption(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as it:
@@ -263,19 +205,5 @@ def test_two_processes_start_at_the_same_time(tmp_path: Path) -> None:
                 base = service(tmp_path, port, name=mine, environment={"MINE": mine, "OTHER": other})
                 made.append({**base, "command": [sys.executable, "-c", wait + base["command"][2], str(port)]})
             await asyncio.gather(*(it.create("Process", inputs) for inputs in made))  # each waits for the other
-
-    run(scenario)
-
-
-def test_removing_the_stacks_folders_ends_what_an_interrupted_up_had_started(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        async with bench(tmp_path) as it:
-            for path in (it.state, tmp_path / "run"):  # what lives in either would come to harm
-                folder = {"path": str(path), "retain": False, "secrets": []}
-                await it.create("DataFolder", folder)
-                made = await it.create("Process", service(tmp_path, PORT))  # but the engine never heard of it
-                await it.delete("DataFolder", folder)
-                assert members(made) == []
-                assert not path.exists()
 
     run(scenario)

@@ -145,11 +145,11 @@ async def _ensure(
     work: Work, inputs: Properties, *, restart: bool = False, known: Properties | None = None
 ) -> Properties:
     records, name = work.machine.records, inputs["name"]
-    intent = _intent(work, inputs)
+    intent, taken_over = _intent(work, inputs), False
     async with records.lock(name) as lock:
         former = _record(work, known) if known else records.load(name)
         if former and former.is_running() and former.digest == intent.digest and not restart:
-            record = replace(former, stop_timeout_s=intent.stop_timeout_s, clean=intent.clean)
+            record, taken_over = replace(former, stop_timeout_s=intent.stop_timeout_s, clean=intent.clean), True
             records.save(record)
             if known is None:
                 await work.say(f"{name} runs already (pid {record.pid}): taken over")
@@ -160,7 +160,8 @@ async def _ensure(
             record = await start(
                 records, lock, intent, inputs["ports"], inputs["working_directory"], inputs["environment"]
             )
-    await _until_ready(work, record, inputs)
+    if not await _until_ready(work, record, inputs, taken_over=taken_over):
+        return await _ensure(work, inputs, restart=True, known=known)
     await _announce(work, record, inputs)
     return {
         **inputs,
@@ -171,8 +172,11 @@ async def _ensure(
     }
 
 
-async def _until_ready(work: Work, record: Record, inputs: Properties) -> None:
-    """Wait for readiness; what does not become ready is ended, and the error says why."""
+async def _until_ready(work: Work, record: Record, inputs: Properties, *, taken_over: bool) -> bool:
+    """Wait for readiness; what does not become ready is ended, and the error says why.
+
+    False when it was taken over and has ended since: it was ending already, killed a moment ago by somebody.
+    """
     codes: list[int] = []
 
     def lives() -> bool:
@@ -187,7 +191,9 @@ async def _until_ready(work: Work, record: Record, inputs: Properties) -> None:
         work.machine.http, inputs["ready"], timeout_s=inputs["start_timeout_s"], lives=lives, progress=progress
     )
     if unmet is None:
-        return
+        return True
+    if taken_over and not record.is_running():
+        return False
     message = start_error(record, inputs, unmet, codes[0] if codes else None, lives=lives())
     async with work.machine.records.lock(record.name):
         await stop(record)

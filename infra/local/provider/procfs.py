@@ -1,6 +1,7 @@
 """Which processes exist: liveness held against pid reuse, sessions, who holds a port.
 
-It only looks.  A zombie counts as gone: it runs nothing and holds no port.
+It only looks.  A zombie counts as gone, for it runs nothing and holds no port, unless threads of it are left: the first
+thread of a killed process is a zombie already while others still hold what they share, its ports too.
 """
 
 from __future__ import annotations
@@ -16,15 +17,15 @@ from infra.local.provider.launcher import boot_id, start_ticks, stat_fields
 
 __all__ = ["PortHolder", "boot_id", "command_of", "is_alive", "port_holder", "session_members", "start_ticks"]
 
-_STATE, _SESSION = 0, 3  # fields 3 and 6 of /proc/PID/stat
-_GONE = ("Z", "X")
+_STATE, _SESSION, _THREADS = 0, 3, 17  # fields 3, 6 and 20 of /proc/PID/stat
+_ENDED = ("Z", "X")
 _LISTED = 200  # characters of a command line in a message
 
 
 def is_alive(pid: int, ticks: int) -> bool:
     """Tell whether the process that was started at `ticks` still runs under `pid`."""
     try:
-        return start_ticks(pid) == ticks and stat_fields(pid)[_STATE] not in _GONE
+        return start_ticks(pid) == ticks and not _is_gone(stat_fields(pid))
     except OSError:
         return False
 
@@ -85,4 +86,8 @@ def _session_of(pid: int) -> int | None:
         fields = stat_fields(pid)
     except OSError:
         return None
-    return None if fields[_STATE] in _GONE else int(fields[_SESSION])
+    return None if _is_gone(fields) else int(fields[_SESSION])
+
+
+def _is_gone(fields: list[str]) -> bool:
+    return fields[_STATE] in _ENDED and int(fields[_THREADS]) <= 1
