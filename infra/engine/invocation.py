@@ -71,16 +71,15 @@ def parse(arguments: list[str]) -> Invocation:
 def without_questions(invocation: Invocation, *, stack: str, terminal: bool) -> Invocation:
     """Answer Pulumi's questions beforehand where nobody can, and for the default stack, which is yours alone.
 
-    On a terminal every other stack asks as Pulumi does.  Only its preview keeps `destroy` from taking everything around
-    a protected resource before it refuses that one; nothing of the default stack is protected.
+    On a terminal every other stack asks as Pulumi does. Elsewhere it is still previewed first: that stops a protected
+    resource's removal, and a policy that looks at the whole stack, before anything around them has changed. The default
+    stack has neither.
     """
     if invocation.verb not in CONFIRMED or (terminal and stack != DEFAULT_STACK):
         return invocation
     if invocation.has("--yes", "-y", "--preview-only", "--skip-preview", "-f", "--plan"):
         return invocation
-    if invocation.verb == "destroy" and stack != DEFAULT_STACK:
-        return invocation.with_flags("--yes")
-    return invocation.with_flags("--yes", "--skip-preview")
+    return invocation.with_flags("--yes", *(["--skip-preview"] if stack == DEFAULT_STACK else []))
 
 
 def _before_separator(arguments: tuple[str, ...]) -> tuple[str, ...]:

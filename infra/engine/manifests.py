@@ -16,14 +16,14 @@ from pathlib import Path
 
 from infra.engine.dependencies import exclusive
 from infra.engine.layout import Project, StopError, cache_folder, say
+from infra.engine.substrate import makes_its_cluster
 
 STAMP = ".digest"
 FILL = "./pulumiw setup --kubernetes"
 MODULES = Path(__file__).parent / "upstream"
 """Holds go.mod and go.sum: the sums that the downloaded modules must have."""
 _TIMEOUT_S = 60.0
-# a stack for which setup fetches: it installs operators itself, or it makes its own cluster
-_ASKS = re.compile(r"""^[^#]*\b(operators:\s*["']?managed\b|kind:\s*["']?aws\b)""", re.MULTILINE)
+_MANAGED = re.compile(r"""^[^#\n]*\boperators:\s*["']?managed\b""", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -97,9 +97,9 @@ def is_complete(source: Source) -> bool:
 
 
 def wanted(project: Project, stack: str) -> bool:
-    """Whether a stack's file asks for operators that the stack installs itself."""
+    """Whether the stack installs operators itself: its file asks for that, or it makes its own cluster."""
     file = project.stack_file(stack)
-    return file.exists() and _ASKS.search(file.read_text()) is not None
+    return file.exists() and (_MANAGED.search(file.read_text()) is not None or makes_its_cluster(file))
 
 
 def fetch(*sources: Source) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from infra.engine.invocation import Invocation
 from infra.engine.layout import Project, StopError, say
-from infra.engine.stacks import makes_its_cluster
+from infra.engine.stacks import short_name
+from infra.engine.substrate import makes_its_cluster
 
 VARIABLE = "SLIPWAY_POLICY_PACK"
 OFF = "off"
@@ -20,7 +21,7 @@ def with_pack(project: Project, invocation: Invocation, stack: str, environment:
     Raises:
         StopError: the variable has another value.
     """
-    if invocation.verb not in JUDGED or not makes_its_cluster(project, stack):
+    if invocation.verb not in JUDGED or not makes_its_cluster(project.stack_file(short_name(stack))):
         return invocation
     pack = project.root / "infra" / "policies" / "pack"
     switch = environment.get(VARIABLE, "")

@@ -8,7 +8,6 @@ And which stack is meant when none is named.
 import hashlib
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -19,8 +18,6 @@ from infra.engine.invocation import DEFAULT_STACK
 from infra.engine.layout import Project, StopError, say
 
 FILE_SCHEME = "file://"
-# read without a YAML parser, since none may be installed yet
-_MAKES_CLUSTER = re.compile(r"""^[^#]*\bkind:\s*["']?aws\b""", re.MULTILINE)
 
 
 def state_folder(environment: Mapping[str, str]) -> Path | None:
@@ -64,12 +61,6 @@ def stack_exists(project: Project, stack: str, engine: Engine, environment: Mapp
         cwd=project.root, env=dict(environment), capture_output=True, check=False,
     )  # fmt: skip
     return asked.returncode == 0
-
-
-def makes_its_cluster(project: Project, stack: str) -> bool:
-    """Whether the stack file asks for things on AWS."""
-    file = project.stack_file(short_name(stack))
-    return file.exists() and _MAKES_CLUSTER.search(file.read_text()) is not None
 
 
 def create_stack(

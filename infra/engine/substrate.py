@@ -14,6 +14,7 @@ from infra.engine.layout import Project, StopError
 from infra.engine.stacks import short_name, state_folder
 
 _KIND = re.compile(r"""^[^#\n]*\bkind:\s*["']?([a-z]+)""", re.MULTILINE)
+_MAKES_CLUSTER = {"aws"}
 
 
 def refuse_another(project: Project, stack: str, environment: Mapping[str, str]) -> None:
@@ -44,6 +45,11 @@ def made_on(state: Path) -> str | None:
         return str(root["outputs"]["substrate"]["kind"])
     except (OSError, ValueError, KeyError, TypeError, StopIteration):
         return None
+
+
+def makes_its_cluster(stack_file: Path) -> bool:
+    """Whether the stack makes its cluster itself, and all that it stands on."""
+    return asked_for(stack_file) in _MAKES_CLUSTER
 
 
 def asked_for(stack_file: Path) -> str | None:

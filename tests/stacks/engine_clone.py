@@ -156,9 +156,9 @@ class Clone:
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, process_group=0,
         )  # fmt: skip
 
-    def resources(self) -> list[str]:
-        """Types in the state of `dev`, stack and providers included."""
-        deployment = json.loads(self.run("stack", "export", "-s", "dev"))["deployment"]
+    def resources(self, stack: str = "dev") -> list[str]:
+        """Types in the state of a stack, the stack and providers included."""
+        deployment = json.loads(self.run("stack", "export", "-s", stack))["deployment"]
         return [resource["type"] for resource in deployment.get("resources", [])]
 
 

@@ -58,7 +58,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def configure(clone: Clone, *, force: bool = False, block: bool = True, tags: dict[str, str] = TAGS) -> None:
     wanted = {"force": force, "block": block, "tags": tags}
     config = {"tiny:wanted": json.dumps(wanted), "tiny:artifacts": json.dumps({"retain": True})}
-    (clone.root / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": config}))
+    for stack in ("dev", "prod"):
+        (clone.root / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump({"config": config}))
 
 
 def test_what_keeps_the_rules_passes(clone: Clone) -> None:
@@ -101,6 +102,16 @@ def test_up_is_refused_too_before_anything_is_made(clone: Clone) -> None:
     said = clone.run("up", "--policy-pack", str(PACK), status=REFUSED)
     assert "forceDestroy = true" in said
     assert "aws:s3/bucket:Bucket" not in clone.resources()
+
+
+def test_what_only_the_whole_stack_shows_is_refused_before_anything_is_made(clone: Clone) -> None:
+    """Such a rule is asked at the end of an `up`; the preview before it is what saves the stack."""
+    configure(clone, block=False)
+    said = clone.run("up", "--policy-pack", str(PACK), "-s", "prod", status=REFUSED)
+    assert "[mandatory]  bucket-has-block  (aws:s3:Bucket: data)" in said
+    assert clone.resources("prod") == []
+    clone.run("up", "--policy-pack", str(PACK), "-s", "prod", "--skip-preview", status=REFUSED)
+    assert "aws:s3/bucket:Bucket" in clone.resources("prod"), "the control: asked at the end, it has been made"
 
 
 @pytest.mark.skipif(shutil.which("pulumi-analyzer-policy-python") is not None, reason="the official one is on PATH")

@@ -60,14 +60,10 @@ def test_flags_are_put_behind_the_verb_and_before_a_separator() -> None:
     assert changed.arguments == ("--color", "never", "up", "--stack", "dev", "--", "x")
 
 
-@pytest.mark.parametrize("stack", ["dev", "prod"])
-def test_without_a_terminal_nothing_is_asked(stack: str) -> None:
-    assert without_questions(parse(["up"]), stack=stack, terminal=False).arguments == ("up", "--yes", "--skip-preview")
-
-
-def test_a_destroy_sees_what_is_protected_before_it_takes_anything() -> None:
-    destroyed = [without_questions(parse(["destroy"]), stack=name, terminal=False) for name in ("prod", "dev")]
-    assert [one.arguments[1:] for one in destroyed] == [("--yes",), ("--yes", "--skip-preview")]
+@pytest.mark.parametrize("verb", ["up", "destroy", "refresh", "import"])
+def test_without_a_terminal_nothing_is_asked_and_all_but_the_default_stack_is_previewed_first(verb: str) -> None:
+    given = [without_questions(parse([verb]), stack=name, terminal=False) for name in ("prod", "dev")]
+    assert [one.arguments for one in given] == [(verb, "--yes"), (verb, "--yes", "--skip-preview")]
 
 
 def test_on_a_terminal_only_the_default_stack_is_not_asked_about() -> None:
