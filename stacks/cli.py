@@ -72,10 +72,11 @@ def predict(options: argparse.Namespace) -> int:
     """Ask the served model; without rows, with the example that was stored with the champion."""
     found = outputs(options.stack)
     url = f"{found['serving']['url']}/invocations"
+    given = _rows(Path(options.file)) if options.file else None
     try:
         with reach(found) as reached:
-            payload = Path(options.file).read_bytes() if options.file else _example(found, reached.registry())
-            answer, served = _ask(reached, payload, options.timeout)
+            payload, kind = given or (_example(found, reached.registry()), "application/json")
+            answer, served = _ask(reached, payload, kind, options.timeout)
     except urllib.error.HTTPError as error:
         raise CommandError(f"{url} answered {error.code}: {error.read().decode(errors='replace')}") from None
     except OSError as error:
@@ -85,8 +86,18 @@ def predict(options: argparse.Namespace) -> int:
     return 0
 
 
-def _ask(reached: Reached, payload: bytes, timeout_s: float) -> tuple[Any, str | None]:
-    headers = {"Content-Type": "application/json", **reached.serving_headers}
+def _rows(file: Path) -> tuple[bytes, str]:
+    """Read the rows before anything is asked: a file that is missing is not a model that does not answer."""
+    try:
+        return file.read_bytes(), "text/csv" if file.suffix.lower() == ".csv" else "application/json"
+    except OSError as error:
+        raise CommandError(
+            f"rows cannot be read from {file}: {error.strerror}. Name a JSON or CSV file with --file"
+        ) from None
+
+
+def _ask(reached: Reached, payload: bytes, kind: str, timeout_s: float) -> tuple[Any, str | None]:
+    headers = {"Content-Type": kind, **reached.serving_headers}
     request = urllib.request.Request(f"{reached.url('serving')}/invocations", data=payload, headers=headers)  # noqa: S310
     with urllib.request.urlopen(request, timeout=timeout_s) as response:  # noqa: S310
         return json.load(response), response.headers.get("X-Slipway-Model-Version")
@@ -224,13 +235,21 @@ def eks_token(options: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="slipway", description="Look at an environment and its model.")
+    parser = argparse.ArgumentParser(
+        prog="slipway",
+        description="Look at an environment and its model. What changes one is ./pulumiw up.",
+        epilog="example: slipway status --stack dev",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "status", status, "what runs, versions, health and URLs", "slipway status --stack dev", as_json=True)
     asked = _add(commands, "predict", predict, "ask the served model", "slipway predict --file rows.json")
-    asked.add_argument("--file", help='rows as MLflow takes them: {"dataframe_records": [{"column": value}]}')
+    asked.add_argument(
+        "--file", help='rows as MLflow takes them: {"dataframe_records": [{"column": value}]}, or a .csv with a header'
+    )
     asked.add_argument("--timeout", type=float, default=30, help="seconds to wait for the answer")
-    release = commands.add_parser("release", help="releases of the served model: history, rollback")
+    release = commands.add_parser(
+        "release", help="releases of the served model: history, rollback", epilog="example: slipway release history"
+    )
     releases = release.add_subparsers(required=True, metavar="ACTION")
     _add(releases, "history", history, "which version was champion when, and why", "slipway release history")
     back = _add(

@@ -24,6 +24,11 @@ def stack_file(root: Path, stack: str) -> tuple[Place, EnvironmentConfig]:
     import yaml  # noqa: PLC0415  only here, and it costs as much as the rest of the command line
 
     path = root / f"Pulumi.{stack}.yaml"
+    if not path.exists():
+        names = sorted(file.name.split(".")[1] for file in root.glob("Pulumi.*.yaml"))
+        raise SettingError(
+            f"there is no stack file {path}. Write it, or name one of those that exist: {', '.join(names) or 'none'}"
+        )
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         project = yaml.safe_load((root / "Pulumi.yaml").read_text(encoding="utf-8"))["name"]

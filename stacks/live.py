@@ -44,10 +44,21 @@ def outputs(stack: str) -> dict[str, Any]:
     command = [str(ROOT / "pulumiw"), "stack", "output", "--json", "--stack", stack]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode != 0:
-        raise NoEnvironment(f"cannot read the stack {stack}:\n{done.stderr.strip()}")
+        told = done.stderr.strip()
+        if "no stack named" in told:
+            raise NoEnvironment(
+                f"there is no stack {stack} yet. Make it: make up STACK={stack}, or name another with -s "
+                "(./pulumiw stack ls)"
+            )
+        raise NoEnvironment(f"cannot read the stack {stack}:\n{told}")
     found: dict[str, Any] = json.loads(done.stdout)
     if "serving" not in found:
         raise NoEnvironment(f"nothing is deployed in the stack {stack}. Deploy it: make up STACK={stack}")
+    if found["tracking"]["uri"] is None:
+        raise NoEnvironment(
+            f"only the ground of {stack} is made: nothing runs there without an image. "
+            f"make push STACK={stack}, then ./pulumiw up -s {stack}"
+        )
     return found
 
 

@@ -29,24 +29,8 @@ from infra.engine.packs import with_pack
 from infra.engine.pending import settle_pending
 from infra.engine.stacks import chosen_stack, config_copy, create_stack, short_name, stack_exists, state_folder
 from infra.engine.substrate import refuse_another
+from infra.engine.usage import OWN_VERBS, help_on
 
-USAGE = """\
-usage: ./pulumiw VERB [FLAG...]
-
-  setup [--dev]        install what environments need (--dev: and what the tests need); implied by every other verb
-        [--kubernetes] and the manifests of managed operators; implied by verbs on a stack that asks for such
-  doctor [--json]      what this machine has and lacks, with the command that installs it (--unmet: only what it lacks)
-  env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
-  get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
-  up, preview, refresh, destroy, stack output, ...
-                       Pulumi's own verbs (`./pulumiw VERB --help`); the stack is dev unless -s names another
-  stack init NAME --copy-config-from STACK
-                       a stack like another, such as an ephemeral one; writes Pulumi.NAME.yaml and its end
-
-SLIPWAY_OFFLINE=1 ./pulumiw preview -s NAME   from an empty state, without network or credentials
-SLIPWAY_POLICY_PACK=off                       leaves out the policy pack of stacks on AWS; the program keeps its rules
-"""
-OWN_VERBS = ("setup", "doctor", "env", "get")
 PLAIN = "--plain"
 
 
@@ -73,8 +57,9 @@ def _run(project: Project, arguments: list[str]) -> int:
     arguments = arguments[1:] if plain else arguments
     if plain and not _inside(project):
         return _pass_through(project, arguments)
-    if not plain and (not arguments or arguments[0] in ("help", "-h", "--help")):
-        print(USAGE, end="")
+    text = None if plain else help_on(arguments)
+    if text is not None:
+        print(text, end="")
         return 0
     if not plain and arguments[0] in OWN_VERBS:
         return _own_verb(project, arguments)

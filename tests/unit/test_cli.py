@@ -275,3 +275,7 @@ def test_doctor_of_a_stack_examines_its_cluster_before_anything_is_deployed(
 def test_doctor_of_a_stack_without_a_file_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "ROOT", tmp_path)
     assert "Pulumi.nope.yaml" in str(run("doctor", "--stack", "nope"))
+    (tmp_path / "Pulumi.prod.yaml").touch()
+    told = str(run("cost", "--stack", "nope"))
+    assert "those that exist: prod" in told
+    assert "Errno" not in told
