@@ -47,9 +47,11 @@ class Port:
         return str(self.number) if self.protocol == "TCP" else f"{self.number}/{self.protocol.lower()}"
 
 
-def allows(policies: Policies, source: Pod, target: Pod | Host, port: Port) -> bool:
+def allows(policies: Policies, source: Pod | Host, target: Pod | Host, port: Port) -> bool:
     """Whether `source` may open a connection to `target` at `port`."""
-    out = _open(policies, source, target, port, direction="Egress", rules="egress", peers="to")
+    out = not isinstance(source, Pod) or _open(
+        policies, source, target, port, direction="Egress", rules="egress", peers="to"
+    )
     into = not isinstance(target, Pod) or _open(
         policies, target, source, port, direction="Ingress", rules="ingress", peers="from"
     )

@@ -49,6 +49,8 @@ class Paths:
     """Name servers besides the pods of kube-system."""
     ingress_from: Sequence[str] = ()
     """Namespaces whose pods may call the model endpoint."""
+    ingress_networks: Sequence[str] = ()
+    """Address ranges that may call it: load balancers that are no pods."""
     scrape_from: Sequence[str] = ()
     """Namespaces whose pods may read metrics."""
 
@@ -78,7 +80,8 @@ def _policies(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
         yield f"ray-{role}", _within(role)
         yield f"ray-{role}-operator", _ingress([role], operator, _tcp(*ports))
     yield from _outside(paths)
-    callers = [_pods_of(namespace) for namespace in paths.ingress_from]
+    outside = [{"ipBlock": {"cidr": cidr}} for cidr in paths.ingress_networks]
+    callers = [*(_pods_of(namespace) for namespace in paths.ingress_from), *outside]
     yield "serving-callers", _ingress(["serving"], callers, _tcp(SERVING_PORT)) if callers else None
     scrapers = [_pods_of(namespace) for namespace in paths.scrape_from]
     yield "metrics", _ingress(RAY_ROLES, scrapers, _tcp(*RAY_METRICS)) if scrapers else None
@@ -120,7 +123,13 @@ def to_data(selector: Mapping[str, str], paths: Paths) -> Manifest:
 
 
 def _dns_pods() -> Manifest:
-    return {**_pods_of("kube-system"), "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}}}
+    """The cluster's name servers, and the caches of them on nodes.
+
+    Where the network plugin hands what is sent to the Service `kube-dns` to the cache on the node (Cilium's local
+    redirect, which GKE's Dataplane V2 does too), it is the cache's pod that a policy must allow.
+    """
+    servers = {"key": "k8s-app", "operator": "In", "values": ["kube-dns", "node-local-dns"]}
+    return {**_pods_of("kube-system"), "podSelector": {"matchExpressions": [servers]}}
 
 
 def _pods_of(namespace: str) -> Manifest:

@@ -80,9 +80,16 @@ class Platform:
     """Whether Slipway makes the nodes: then a pool's name on them tells them apart, whatever else they are."""
     dns: Sequence[str] = ()
     """Addresses of name servers besides the pods in kube-system, such as a cache on the node."""
+    gateway_networks: Sequence[str] = ()
+    """Where the platform's own Gateway comes from, which is no pod: proxies and their health checks."""
 
 
 NODE_LOCAL_DNS = "169.254.20.10/32"
+"""Where the cache on the node answers unless whoever installed it chose otherwise."""
+KUBESPRAY_DNS = "169.254.25.10/32"
+"""Where Kubespray, which installs that cache by default, has it answer."""
+AKS_LOCAL_DNS = ("169.254.10.10/32", "169.254.10.11/32")
+"""AKS's own cache (LocalDNS): part of the node, no pod."""
 METADATA = "169.254.169.254/32"
 """The node's own identity answers here: no pod may reach it, except where a row's endpoint says so."""
 _GPU_TAINT = Taint(key="nvidia.com/gpu")
@@ -125,7 +132,7 @@ PLATFORMS: Mapping[PlatformName, Platform] = MappingProxyType(
             storage=StorageClassRow(name=None),
             identity=Identity(),
             internal_load_balancer={},
-            dns=[NODE_LOCAL_DNS],
+            dns=[NODE_LOCAL_DNS, KUBESPRAY_DNS],
         ),
         # GKE labels and taints GPU nodes itself and runs the device plugin. Workload Identity answers on the metadata
         # address of the node (port 80 with Dataplane V2, 169.254.169.252:988 without); Cloud DNS answers there too.
@@ -144,6 +151,8 @@ PLATFORMS: Mapping[PlatformName, Platform] = MappingProxyType(
             ),
             internal_load_balancer={"networking.gke.io/load-balancer-type": "Internal"},
             dns=[NODE_LOCAL_DNS, METADATA],
+            # a global load balancer's proxies, and every one's health checks; regional ones have a subnet of the VPC
+            gateway_networks=["35.191.0.0/16", "130.211.0.0/22"],
         ),
         # AKS labels GPU nodes; the taint is the convention of its documentation, set when the pool is made.
         "aks": Platform(
@@ -160,7 +169,7 @@ PLATFORMS: Mapping[PlatformName, Platform] = MappingProxyType(
                 pod_labels={"azure.workload.identity/use": "true"},
             ),
             internal_load_balancer={"service.beta.kubernetes.io/azure-load-balancer-internal": "true"},
-            dns=[NODE_LOCAL_DNS],
+            dns=[NODE_LOCAL_DNS, *AKS_LOCAL_DNS],
         ),
         "eks": _EKS,
         # The same, with nodes that carry their pool's name: a pool on demand never lands on another's spot nodes, and

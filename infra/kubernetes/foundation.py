@@ -208,6 +208,7 @@ def _account(name: str, config: KubernetesConfig) -> Account:
 def _paths(config: KubernetesConfig, *, identities: bool) -> Paths:
     platform, egress = PLATFORMS[config.platform], config.egress
     gateway = [] if config.gateway is None else [config.gateway.namespace]
+    proxies = [] if config.gateway is None else platform.gateway_networks
     identities = identities or any(config.identities.model_dump().values())
     return Paths(
         operator_namespace=config.operator_namespace,
@@ -216,8 +217,9 @@ def _paths(config: KubernetesConfig, *, identities: bool) -> Paths:
         store_in=egress.object_store_in,
         database=() if config.database.image is not None else _endpoints(egress.database),
         identity=platform.identity.endpoints if identities else (),
-        dns=platform.dns,
+        dns=[*platform.dns, *egress.dns],
         ingress_from=[*config.ingress_from, *gateway],
+        ingress_networks=[*proxies, *config.ingress_networks],
     )
 
 

@@ -69,6 +69,9 @@ class EgressSettings(Settings):
     database: tuple[Target, ...] = Field(
         default=(Target(cidr="0.0.0.0/0", ports=(5432,)),), description="a database outside the cluster"
     )
+    dns: tuple[Network, ...] = Field(
+        default=(), description="name servers that are neither pods of kube-system nor the platform's cache on nodes"
+    )
 
 
 class OperatorImages(Settings):
@@ -163,6 +166,9 @@ class KubernetesConfig(SubstrateSettings):
     egress: EgressSettings = EgressSettings()
     identities: IdentitySettings = IdentitySettings()
     ingress_from: tuple[Name, ...] = Field(default=(), description="namespaces whose pods may call the model endpoint")
+    ingress_networks: tuple[Network, ...] = Field(
+        default=(), description="address ranges that may call it: load balancers that are no pods"
+    )
     gateway: GatewaySettings | None = Field(default=None, description="routes a host name to the model endpoint")
     incremental_upgrade: IncrementalUpgradeSettings | None = Field(
         default=None, description="serving moves to a new cluster step by step instead of at once"

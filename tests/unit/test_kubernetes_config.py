@@ -11,7 +11,7 @@ from infra.kubernetes.foundation import kubeconfig, namespace_of
 from infra.kubernetes.settings import KubernetesConfig
 from stacks.config import json_schema, load
 from stacks.problems import ConfigError
-from tests.programs.kubernetes_program import ROOT, settings
+from tests.programs.kubernetes_program import ROOT, deployed, settings
 
 IMAGE = f"registry.example/slipway@sha256:{'1' * 64}"
 
@@ -125,3 +125,38 @@ def test_a_relative_kubeconfig_means_the_folder_of_the_project() -> None:
 def test_the_schema_for_editors_knows_every_substrate() -> None:
     kinds = json_schema()["properties"]["config"]["properties"]["slipway:substrate"]
     assert set(kinds["discriminator"]["mapping"]) == {"local", "kubernetes", "aws"}
+
+
+POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+GATEWAY = {"name": "public", "namespace": "gateways", "hostname": "models.example.com", "tls": {}}
+
+
+def peers(policy: str, direction: str, **substrate: Any) -> list[Any]:
+    """Return whom a policy lets through, with these settings of the substrate."""
+    engine, _ = deployed(substrate=substrate)
+    (found,) = [item for item in engine.all(POLICY) if item.inputs["metadata"]["name"] == policy]
+    (rule,) = found.inputs["spec"][direction]
+    return list(rule["to" if direction == "egress" else "from"])
+
+
+def blocks(found: list[Any]) -> set[str]:
+    return {peer["ipBlock"]["cidr"] for peer in found if "ipBlock" in peer}
+
+
+@pytest.mark.parametrize(
+    ("platform", "ranges"), [("gke", {"35.191.0.0/16", "130.211.0.0/22", "10.9.0.0/23"}), ("generic", {"10.9.0.0/23"})]
+)
+def test_a_gateway_reaches_the_model_from_where_it_really_is(platform: str, ranges: set[str]) -> None:
+    found = peers("serving-callers", "ingress", platform=platform, gateway=GATEWAY, ingress_networks=["10.9.0.0/23"])
+    assert blocks(found) == ranges
+    assert any("namespaceSelector" in peer for peer in found), "others are pods in the Gateway's namespace"
+
+
+def test_a_platform_s_load_balancers_do_not_call_a_model_that_no_gateway_leads_to() -> None:
+    found = peers("serving-callers", "ingress", platform="gke", gateway=None, ingress_from=["callers"])
+    assert blocks(found) == set()
+
+
+def test_name_servers_elsewhere_are_reached_when_the_stack_file_names_them() -> None:
+    assert "10.96.0.10/32" in blocks(peers("dns", "egress", egress={"dns": ["10.96.0.10/32"]}))
+    assert "10.96.0.10/32" not in blocks(peers("dns", "egress"))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.kubernetes.network_policies import ROLE_LABEL, Paths, manifest, render
-from components.kubernetes.platforms import PLATFORMS, Endpoint
+from components.kubernetes.platforms import PLATFORMS, Endpoint, PlatformName
 from tests.network_policy import Host, Pod, Policies, Port, allows
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reachability.md"
@@ -145,6 +145,46 @@ def test_an_unlabelled_pod_reaches_nothing_and_nothing_reaches_it() -> None:
 def test_strangers_reach_nothing_whatever_their_labels() -> None:
     found = matrix(policies(MOST))
     assert not any(ports for (source, _), ports in found.items() if source == "stranger")
+
+
+def test_names_are_looked_up_by_the_cache_on_the_node_where_there_is_one() -> None:
+    """Cilium hands what is sent to `kube-dns` to the cache's pod, which is what the policy then sees."""
+    cache = Pod("cache", "kube-system", "10.244.2.3", {"k8s-app": "node-local-dns"})
+    other = Pod("other", "kube-system", "10.244.2.4", {"k8s-app": "metrics-server"})
+    impostor = Pod("impostor", "default", "10.244.2.5", {"k8s-app": "node-local-dns"})
+    for source in OURS[2:7]:
+        for port in (Port(53), Port(53, "UDP")):
+            assert allows(policies(LEAST), source, cache, port)
+            assert not allows(policies(LEAST), source, other, port)
+            assert not allows(policies(LEAST), source, impostor, port)
+    assert not allows(policies(LEAST), OURS[1], cache, Port(53)), "the database looks nothing up"
+
+
+@pytest.mark.parametrize(
+    ("platform", "address"),
+    [
+        ("generic", "169.254.20.10"),
+        ("generic", "169.254.25.10"),
+        ("gke", "169.254.169.254"),
+        ("gke", "169.254.20.10"),
+        ("aks", "169.254.10.10"),
+        ("aks", "169.254.10.11"),
+        ("eks", "169.254.20.10"),
+    ],
+)
+def test_a_platform_s_own_cache_answers_names_and_nothing_else(platform: PlatformName, address: str) -> None:
+    rendered = policies(Paths(dns=PLATFORMS[platform].dns))
+    cache = Host("cache", address)
+    assert {port for port in PORTS if allows(rendered, OURS[0], cache, port)} == {Port(53), Port(53, "UDP")}
+
+
+def test_a_load_balancer_that_is_no_pod_calls_the_model_where_its_range_is_named() -> None:
+    proxy, elsewhere = Host("proxy", "35.191.0.7"), Host("elsewhere", "35.190.0.7")
+    named = policies(Paths(ingress_networks=PLATFORMS["gke"].gateway_networks))
+    assert {port.number for port in PORTS if allows(named, proxy, OURS[5], port)} == {8000}
+    assert not any(allows(named, elsewhere, OURS[5], port) for port in PORTS)
+    assert not any(allows(named, proxy, OURS[0], port) for port in PORTS), "MLflow is not routed outside"
+    assert not any(allows(policies(LEAST), proxy, OURS[5], port) for port in PORTS)
 
 
 def test_metrics_are_read_only_where_that_was_asked_for() -> None:
