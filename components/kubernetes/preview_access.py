@@ -44,7 +44,8 @@ TRIED: Mapping[str, Sequence[str]] = MappingProxyType(
 """By API group: what environments declare; read, and written as a dry run."""
 READ_ONLY: Mapping[str, Sequence[str]] = MappingProxyType(
     {
-        "": ["events", "nodes", "pods"],
+        "": ["endpoints", "events", "nodes", "pods"],
+        "apps": ["replicasets"],
         "discovery.k8s.io": ["endpointslices"],
         _RBAC: ["clusterrolebindings", "clusterroles", "rolebindings", "roles"],
         _ADMISSION: ["validatingadmissionpolicies", "validatingadmissionpolicybindings"],

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 _KEEP = ("create", "delete", "get", "list", "patch", "watch")
 _READ = ("get", "list", "watch")
+_WAIT = "Pulumi's wait for a Deployment"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,14 @@ ENVIRONMENT = (
     Right(group="", resource="pods/portforward", verbs=("create", "get"), why="`slipway status`, `predict`, `release`"),
     Right(group="", resource="events", verbs=("list", "watch"), why="why a pod does not start"),
     Right(group="discovery.k8s.io", resource="endpointslices", verbs=("get", "list", "watch"), why="ready pods"),
+    Right(group="apps", resource="replicasets", verbs=_READ, why=_WAIT),
+    Right(group="", resource="endpoints", verbs=_READ, why="Pulumi's wait for a Service"),
 )
-"""What every environment needs."""
+"""What every environment needs.
+
+The last two are of Pulumi's own Kubernetes plugin (its `await/deployment.go` and `service.go`): it watches them, and
+where it may not, it waits for nothing to come until its time is up.
+"""
 
 READS = (
     Right(group="", resource="nodes", verbs=("get", "list"), why="whether pods fit", namespaced=False),
@@ -76,6 +83,9 @@ OPERATORS = (
     *_keep("apps", "daemonsets", "deployments", why="KubeRay, the NVIDIA device plugin", namespaced=False),
     *_keep("", "serviceaccounts", "services", why="accounts of the operators", namespaced=False),
     *_keep("storage.k8s.io", "storageclasses", why="a default class", namespaced=False),
+    Right(group="apps", resource="replicasets", verbs=_READ, why=_WAIT, namespaced=False),
+    Right(group="", resource="pods", verbs=_READ, why=_WAIT, namespaced=False),
+    Right(group="", resource="persistentvolumeclaims", verbs=_READ, why=_WAIT, namespaced=False),
 )
 """Needed with `operators: managed`, in the operators' namespaces and for the whole cluster."""
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from infra.kubernetes.rights import ENVIRONMENT, ROUTE, Right, table
+from infra.kubernetes.rights import ENVIRONMENT, OPERATORS, ROUTE, Right, table
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests/programs/golden/Pulumi.cluster.yaml.json"
@@ -38,6 +38,26 @@ def test_whatever_the_program_registers_is_in_the_table() -> None:
 def test_a_type_that_is_not_in_the_table_would_be_found() -> None:
     types = ["kubernetes:apps/v1:DaemonSet", "kubernetes:networking.k8s.io/v1:NetworkPolicy", "slipway:index:Ray"]
     assert uncovered(types, ENVIRONMENT) == ["kubernetes:apps/v1:DaemonSet"]
+
+
+# provider/pkg/await/{deployment,statefulset,job,service}.go of pulumi/pulumi-kubernetes: what each wait watches
+WATCHED = {
+    "apps/v1:Deployment": ["apps/deployments", "apps/replicasets", "/pods", "/persistentvolumeclaims"],
+    "apps/v1:StatefulSet": ["apps/statefulsets", "/pods"],
+    "batch/v1:Job": ["batch/jobs", "/pods"],
+    "core/v1:Service": ["/services", "/endpoints"],
+}
+
+
+def watchable(rights: Iterable[Right]) -> set[str]:
+    return {f"{right.group}/{right.resource}" for right in rights if {"get", "list", "watch"} <= set(right.verbs)}
+
+
+def test_whatever_pulumi_watches_while_it_waits_may_be_watched() -> None:
+    registered = {entry[0].removeprefix("kubernetes:") for entry in json.loads(GOLDEN.read_text())}
+    assert registered >= WATCHED.keys(), "the control: the program makes each of these kinds, and waits for it"
+    assert {name for names in WATCHED.values() for name in names} - watchable(ENVIRONMENT) == set()
+    assert set(WATCHED["apps/v1:Deployment"]) - watchable(OPERATORS) == set(), "the operator's: another namespace"
 
 
 def test_the_page_shows_the_table() -> None:
