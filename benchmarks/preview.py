@@ -36,7 +36,7 @@ import pulumi_kubernetes
 {imports}
 
 def loaded(module):
-    return dir(module)  # pulumi_aws loads a module when it is first asked for something
+    return hasattr(module, "__all__")  # pulumi_aws loads a module when something in it is first asked for
 
 for module in [{names}]:
     loaded(module)

@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from importlib import metadata
@@ -26,6 +27,7 @@ from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
 
 from infra.engine.orphan import end_with_parent
 from infra.engine.plugin_process import stream_plugin
+from infra.engine.preload import PACK, preload
 from infra.engine.program import run_program
 
 RUN_THREADS = 64  # every running plugin holds one
@@ -77,6 +79,8 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
         return self._on_main(lambda: run_program(request, self._engine_address))
 
     def RunPlugin(self, request: Any, context: Any) -> Any:
+        if request.kind == PACK:
+            threading.Thread(target=lambda: self._on_main(preload), daemon=True).start()
         return stream_plugin(request, context)
 
     def Cancel(self, request: Any, context: Any) -> Any:
