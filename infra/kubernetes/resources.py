@@ -19,6 +19,11 @@ lists that server-side apply knows only as wholes (`workerGroupSpecs`); it then 
 edit would be a conflict.  It decides nothing in a spec: the program does."""
 
 
+AGAIN = {"pulumi.com/replaceUnready": "true"}
+"""Annotation of Jobs that are waited for, each of which may be done again.  A Job that has failed never runs again, and
+without this the next `up` would read the old failure from it for ever, whatever was corrected meanwhile."""
+
+
 class _Custom(CustomResource):
     version_: ClassVar[str] = _RAY
     kind_: ClassVar[str]

@@ -19,6 +19,7 @@ from pulumi_kubernetes.rbac.v1 import Role, RoleBinding
 from infra.kubernetes import pods
 from infra.kubernetes.names import RESULT_KEY, Context
 from infra.kubernetes.pods import Manifest
+from infra.kubernetes.resources import AGAIN
 
 _API_GROUP = "rbac.authorization.k8s.io"
 _TRIES = 3
@@ -55,11 +56,12 @@ def collect(
     )
     grant = _grant(context, name, what, child)
     where = Output.concat(context.namespace, "/", what.result_name)
-    waiting = {} if what.awaited else {"annotations": {"pulumi.com/skipAwait": "true"}}
+    # one that nobody waits for may still be running at the next `up`, and is left alone
+    waiting = AGAIN if what.awaited else {"pulumi.com/skipAwait": "true"}
     whole = f"{int(what.deadline_s + _MARGIN_S)}s"
     job = Job(
         f"{name}-{what.account}",
-        metadata=context.metadata(what.job_name, **waiting),
+        metadata=context.metadata(what.job_name, annotations=waiting),
         spec=job_spec(context, what, where),
         opts=ResourceOptions.merge(
             context.child(opts, depends_on=[result, *grant, *after]),

@@ -31,6 +31,7 @@ from infra.kubernetes.names import (
     short_digest,
 )
 from infra.kubernetes.pods import Manifest
+from infra.kubernetes.resources import AGAIN
 from infra.kubernetes.settings import STORE_CREDENTIALS
 
 _MODULE = "infra.kubernetes.incluster.secrets"
@@ -171,6 +172,8 @@ def job(context: Context, wanted: Mapping[str, Rules], marks: Output[str]) -> Ma
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": context.metadata(f"secrets-{short_digest([json.dumps(wanted), context.config.image])}"),
+        "metadata": context.metadata(
+            f"secrets-{short_digest([json.dumps(wanted), context.config.image])}", annotations=AGAIN
+        ),
         "spec": {"backoffLimit": 4, "activeDeadlineSeconds": _DEADLINE_S, "template": pod},
     }

@@ -72,7 +72,7 @@ if GIVEN.get("deployment", True):
     )
 job = k8s.batch.v1.Job(
     "job",
-    metadata={"name": GIVEN.get("job", "job")},
+    metadata={"name": GIVEN.get("job", "job"), "annotations": GIVEN.get("annotations", {})},
     spec={
         "backoffLimit": 0,
         "template": {"spec": {**pod(IMAGE, "sh", "-c", GIVEN.get("script", "true")), "restartPolicy": "Never"}},

@@ -178,6 +178,18 @@ def test_a_failed_job_tells_its_reason_and_another_one_repairs_the_state(small: 
     assert "unchanged" in small.up()
 
 
+def test_a_failed_job_is_done_again_when_it_asks_for_that_and_otherwise_never(small: Stack) -> None:
+    variable = {"name": "VALUE", "valueFrom": {"configMapKeyRef": {"name": "named", "key": "value"}}}
+    small.up(succeeds=False, script='test "$VALUE" = mended', value="broken", container={"env": [variable]})
+    mended = json.dumps({"data": {"value": "mended"}})
+    small.cluster.kubectl("patch", "configmap", "named", "-n", small.namespace, MERGE, "-p", mended)
+    assert "[BackoffLimitExceeded]" in small.up(succeeds=False), "the control: the Job itself is as it was"
+    again = {"annotations": {"pulumi.com/replaceUnready": "true"}}
+    assert "replaced" in small.up(**again)
+    assert small.objects("jobs", "job")["status"]["succeeded"] == 1
+    assert "unchanged" in small.up()
+
+
 def test_a_deployment_that_cannot_start_tells_why_and_is_kept(small: Stack) -> None:
     said = small.up(succeeds=False, deployment=True, app_image=f"localhost:1/none@sha256:{'0' * 64}", patience="15s")
     assert "timed out waiting to be Ready" in said

@@ -120,6 +120,12 @@ def test_the_verdict_may_change_exactly_its_result() -> None:
     assert sorted(rule["verbs"]) == ["get", "patch"]
 
 
+def test_a_job_that_failed_is_done_again_by_the_next_up() -> None:
+    """It never runs again by itself, and its name says what it is for, not how often it was tried."""
+    made = declare(run_changes={})
+    assert made.one(JOB, "training-verdict").inputs["metadata"]["annotations"] == {"pulumi.com/replaceUnready": "true"}
+
+
 def test_results_are_published(monkeypatch: pytest.MonkeyPatch) -> None:
     result = {"run_id": "r1", "model_version": "4", "verdict": "passed", "metrics": {"f1": 0.9}, "candidate": "4"}
     made = engine()

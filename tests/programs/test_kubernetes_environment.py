@@ -90,6 +90,12 @@ def test_workloads_are_destroyed_before_the_ground_they_stand_on(engine: Engine)
         assert not missing, f"{item.name} must depend on {sorted(missing)}"
 
 
+def test_each_small_job_is_done_again_by_the_next_up_where_it_failed(engine: Engine) -> None:
+    jobs = {item.name: item.inputs["metadata"]["annotations"] for item in engine.all("kubernetes:batch/v1:Job")}
+    assert jobs.keys() == {"secrets-job", "serving-release", "training-verdict"}
+    assert all(annotations == {"pulumi.com/replaceUnready": "true"} for annotations in jobs.values())
+
+
 def test_training_needs_tracking_and_serving_needs_it_too(engine: Engine) -> None:
     for type_ in ("kubernetes:ray.io/v1:RayJob", "kubernetes:ray.io/v1:RayService"):
         assert "tracking-service" in engine.one(type_).dependencies

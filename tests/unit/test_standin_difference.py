@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.standins.kubernetes_plugin import difference, objects
+from tests.standins.kubernetes_plugin.api import ApiError
 from tests.standins.kubernetes_plugin.objects import Kind, Object
+from tests.standins.kubernetes_plugin.provider import Provider
 from tests.standins.kubernetes_plugin.settings import Settings
 from tests.standins.kubernetes_plugin.values import UNKNOWN
 from tests.standins.plugin.refused import Refused
@@ -88,6 +91,60 @@ def test_data_that_a_job_filled_in_is_no_change_of_an_empty_object() -> None:
 def test_an_unknown_value_is_a_change_and_replaces_where_it_matters() -> None:
     assert changed("v1/ConfigMap", {"data": {"a": "1"}}, {"data": {"a": UNKNOWN}}).replaces == ["data.a"]
     assert not changed("apps/v1/Deployment", {"spec": {"replicas": 1}}, {"spec": {"replicas": UNKNOWN}}).replaces
+
+
+def test_an_object_that_never_became_ready_is_replaced_where_it_asks_for_that() -> None:
+    job: Object = {"apiVersion": "batch/v1", "kind": "Job", "metadata": NAMES, "spec": JOB}
+    same = (objects.kind_of(job), job, job, job, (), Settings())
+    assert difference.compare(*same).changes == (), "the control: nothing has changed"
+    found = difference.compare(*same, unready=True)
+    assert found.replaces == ['metadata.annotations["pulumi.com/replaceUnready"]']
+    assert found.delete_first, "the new one has the old one's name"
+
+
+URN = "urn:pulumi:dev::p::kubernetes:batch/v1:Job::job"
+COMPLETE = {"conditions": [{"type": "Complete", "status": "True"}]}
+FAILED = {"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]}
+
+
+class OneObject:
+    """An API server that has one object, or none."""
+
+    def __init__(self, live: Object | None) -> None:
+        self._live = live
+
+    def is_namespaced(self, _kind: Kind) -> bool:
+        return True
+
+    def get(self, *_where: Any) -> Object:
+        if self._live is None:
+            raise ApiError(404, {"message": "not found"})
+        return self._live
+
+
+@pytest.mark.parametrize(
+    ("asks", "live", "replaced"),
+    [
+        ("true", {"status": FAILED}, True),
+        ("true", {"status": {"active": 1}}, True),
+        ("true", {"status": COMPLETE}, False),
+        ("true", None, False),
+        ("false", {"status": FAILED}, False),
+    ],
+)
+def test_a_job_asks_for_it_by_annotation_and_is_looked_at_as_it_is_now(
+    asks: str, live: Object | None, *, replaced: bool
+) -> None:
+    job: Object = {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {**NAMES, "annotations": {"pulumi.com/replaceUnready": asks}},
+        "spec": JOB,
+    }
+    plugin: Any = Provider()
+    plugin._cluster = SimpleNamespace(api=OneObject(None if live is None else {**job, **live}))
+    state = objects.checkpoint(job, job, job, "manager", "batch/v1")
+    assert bool(plugin.diff(URN, state, job, ()).replaces) is replaced
 
 
 def test_ignored_paths_and_only_they_are_left_out() -> None:

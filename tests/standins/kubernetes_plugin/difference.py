@@ -74,10 +74,31 @@ class Difference:
         return [*(change.text for change in self.changes if change.replaces), *whole]
 
 
+UNREADY = ("metadata", "annotations", "pulumi.com/replaceUnready")
+"""What the official plugin names as the reason to replace an object that never became ready (provider.go, Diff)."""
+
+
 def compare(
-    kind: Kind, live: Object, old: Object, new: Object, ignored: Sequence[str], settings: Settings
+    kind: Kind,
+    live: Object,
+    old: Object,
+    new: Object,
+    ignored: Sequence[str],
+    settings: Settings,
+    *,
+    unready: bool = False,
 ) -> Difference:
-    """Compare the old inputs, as the live object has them, with the new inputs."""
+    """Compare the old inputs, as the live object has them, with the new inputs.
+
+    Args:
+        kind: of the object.
+        live: the object as it was last seen.
+        old: what the live object has of the old inputs.
+        new: the new inputs.
+        ignored: paths of `ignoreChanges`.
+        settings: the provider's.
+        unready: it is not ready, and asks to be replaced then.
+    """
     paths = replacing_paths(kind, new, settings)
     skipped = [parse_path(text) for text in ignored]
     found = [
@@ -85,6 +106,7 @@ def compare(
         for path, how, value in differences(old, new)
         if not any(_holds(outer, path) for outer in skipped)
     ]
+    found += [Change(UNREADY, "update", replaces=True)] if unready else []
     result = Difference(tuple(found), delete_first=False)
     # the new object would need the old one's place, and its name was the user's choice
     same_place = name_of(new) == name_of(live) and namespace_of(new) == namespace_of(live)

@@ -18,7 +18,7 @@ KNOWN_ANNOTATIONS = frozenset(
     f"pulumi.com/{name}"
     for name in (
         "autonamed", "skipAwait", "waitFor", "timeoutSeconds", "patchForce", "patchFieldManager",
-        "deletionPropagationPolicy",
+        "deletionPropagationPolicy", "replaceUnready",
     )
 )  # fmt: skip
 

@@ -126,7 +126,21 @@ class Provider:
                 place.pop("namespace", None)
         if objects.name_of(new) and isinstance(old.get("metadata"), dict):
             old["metadata"]["name"] = objects.name_of(live)
-        return difference.compare(kind, live, old, new, ignored, self.settings)
+        return difference.compare(
+            kind, live, old, new, ignored, self.settings, unready=self._replaces_unready(kind, new)
+        )
+
+    def _replaces_unready(self, kind: Kind, new: Object) -> bool:
+        """Whether a Job that is not complete asks to be replaced (Diff); any error means that it is not known."""
+        if self._cluster is None or str(kind) != "batch/v1/Job" or contains(new.get("metadata"), Unknown):
+            return False
+        if objects.annotation(new, "pulumi.com/replaceUnready") != "true":
+            return False
+        try:
+            live = self._cluster.api.get(kind, objects.namespace_of(new), objects.name_of(new))
+        except Refused:
+            return False
+        return not waiting.decide(self._cluster.api, live).ready
 
     def create(self, urn: str, given: Object, timeout_s: float, say: Say, *, preview: bool) -> tuple[str, Object]:
         """Create an object and wait for it. A preview asks the API server, where it can tell."""
