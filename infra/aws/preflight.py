@@ -7,6 +7,7 @@ It only reads.  Without the network (SLIPWAY_OFFLINE=1) nothing is asked.  What 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
@@ -15,7 +16,7 @@ from typing import Any, Protocol
 from components.aws.naming import Names, stem
 from components.seam import Place
 from components.settings import GpuPoolSpec, SettingError
-from infra.aws import api, kubeconfig, quotas
+from infra.aws import api, kubeconfig, quotas, template
 from infra.aws.api import AwsUnusable
 from infra.aws.settings import AwsConfig
 from infra.aws.versions import STANDARD_UNTIL
@@ -40,6 +41,8 @@ class Environment(Protocol):
     def substrate(self) -> Any: ...
     @property
     def gpu_pools(self) -> Sequence[GpuPoolSpec]: ...
+    @property
+    def budget(self) -> template.Budget | None: ...
     def model_copy(self, *, update: Mapping[str, Any]) -> Any:
         """Return the same config with some settings changed."""
 
@@ -72,8 +75,9 @@ def examine(place: Place, env: Environment) -> list[Finding]:
         return [*_fits(place, env), unasked]
     today = datetime.now(UTC).date()
     identity = [*_identity(config)]
+    said = [*template.left(config, env.budget), *_version(config, today), *_fits(place, env)]
     if not all(finding.ok for finding in identity):
-        return [*identity, *_version(config, today), *_fits(place, env)]
+        return [*identity, *said]
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _zones(config),
         lambda: _quotas(config, env.gpu_pools),
@@ -82,7 +86,7 @@ def examine(place: Place, env: Environment) -> list[Finding]:
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
         found = list(threads.map(lambda check: list(check()), checks))
     asked = [finding for findings in found for finding in findings]
-    return [*identity, *_version(config, today), *_fits(place, env), *asked]
+    return [*identity, *_administrator(place, config, identity[0].seen), *said, *asked]
 
 
 def _fits(place: Place, env: Environment) -> list[Finding]:
@@ -126,7 +130,25 @@ def _identity(config: AwsConfig) -> Iterator[Finding]:
 def _login(error: AwsUnusable) -> str:
     if error.code in _EXPIRED:
         return "log in again (aws sso login), or renew the temporary keys"
-    return "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without AWS: SLIPWAY_OFFLINE=1 preview"
+    keys = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+    return f"{keys}; without AWS: SLIPWAY_OFFLINE=1 ./pulumiw preview -s STACK"
+
+
+def _administrator(place: Place, config: AwsConfig, arn: str) -> Iterator[Finding]:
+    """Whether who asks may enter the cluster once it is there: EKS lets in who is listed, and not its maker."""
+    caller = re.sub(r":sts:(.*):assumed-role/([^/]+)/.*", r":iam:\1:role/\2", arn)
+    names = Names(stem(place.project, place.stack), config.account, config.region)
+    entering = {names.name(role, 64) for role in ("preview", "deploy")} if config.github else set()
+    # the token of a role names it without its path
+    known = {re.sub(r":role/.*/", ":role/", admin) for admin in config.cluster.admins}
+    if not known or config.endpoint_url or caller in known or caller.rpartition("/")[2] in entering:
+        return
+    yield Finding(
+        name="administrators",
+        ok=None,
+        seen=f"{caller} is none of slipway:substrate.cluster.admins: the API server of the cluster will refuse it",
+        fix="list it there before `up`, or run `up` as one of them",
+    )
 
 
 def _valid_elsewhere(config: AwsConfig) -> bool:

@@ -64,7 +64,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def environment(*pools: GpuPool, **changes: Any) -> Any:
     values = {"kind": "aws", "account": ACCOUNT, "region": REGION, "zones": ["us-east-1a", "us-east-1b"], **changes}
-    return SimpleNamespace(substrate=AwsConfig.model_validate_json(json.dumps(values)), gpu_pools=pools)
+    return SimpleNamespace(substrate=AwsConfig.model_validate_json(json.dumps(values)), gpu_pools=pools, budget=None)
 
 
 def place(folder: Path) -> Place:
