@@ -94,9 +94,9 @@ METADATA = "169.254.169.254/32"
 """The node's own identity answers here: no pod may reach it, except where a row's endpoint says so."""
 _GPU_TAINT = Taint(key="nvidia.com/gpu")
 
-# The node agent of the AL2023 NVIDIA image labels its nodes; the autoscaler tells models apart by
-# `accelerator`. EKS has had no default StorageClass since 1.30. The annotation is for IRSA; Pod Identity
-# needs none, and its agent answers at 169.254.170.23.
+# NVIDIA's GPU feature discovery writes the first label, or whoever makes the nodes (the substrate aws does); the
+# autoscaler tells models apart by `accelerator`. EKS has had no default StorageClass since 1.30. The annotation is for
+# IRSA; Pod Identity needs none, and its agent answers at 169.254.170.23.
 _EKS = Platform(
     name="eks",
     gpu_label=("nvidia.com/gpu.present", "true"),

@@ -6,18 +6,21 @@ It compares nothing: that is arithmetic in `fit`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
-from components.kubernetes.platforms import PlatformName
+from components.kubernetes.platforms import PLATFORMS, PlatformName
 from infra.kubernetes.connection import Cluster
 from infra.kubernetes.fit import GPU, Amount, Pool, Taint, quantity
 
 _AUTOSCALERS = (
     "/api/v1/namespaces/kube-system/configmaps/cluster-autoscaler-status",
     "/apis/karpenter.sh/v1",
+    "/api/v1/configmaps?fieldSelector=metadata.name%3Dcluster-autoscaler-status",
 )
-"""Each is there where something makes nodes for pods that wait: the cluster autoscaler, Karpenter."""
+"""Each is there where something makes nodes for pods that wait: the cluster autoscaler, Karpenter, and the former once
+more, since it may run in any namespace."""
 _HIDDEN_AUTOSCALERS: frozenset[PlatformName] = frozenset({"gke", "aks"})
 """Here it is part of the control plane, out of sight."""
 
@@ -25,6 +28,18 @@ _HIDDEN_AUTOSCALERS: frozenset[PlatformName] = frozenset({"gke", "aks"})
 def pools_of(nodes: Sequence[Mapping[str, Any]]) -> list[Pool]:
     """Return every node that takes pods as a pool of one."""
     return [_pool(node) for node in nodes if _takes_pods(node)]
+
+
+def with_plugin_to_come(nodes: Sequence[Pool], platform: PlatformName) -> list[Pool]:
+    """Return the nodes as they will be: where the device plugin will run, GPUs are counted once it does."""
+    label = PLATFORMS[platform].gpu_label
+    if label is None:
+        return list(nodes)
+    key, value = label
+    return [
+        node if node.labels.get(key) != value or node.each.gpus else replace(node, each=replace(node.each, gpus=None))
+        for node in nodes
+    ]
 
 
 def _takes_pods(node: Mapping[str, Any]) -> bool:
@@ -56,6 +71,6 @@ def autoscaled(cluster: Cluster, platform: PlatformName) -> bool | None:
     if platform in _HIDDEN_AUTOSCALERS:
         return None
     answers = [cluster.get(path) for path in _AUTOSCALERS]
-    if any(answer.ok for answer in answers):
+    if any(answer.ok and answer.body.get("items", True) for answer in answers):
         return True
     return None if any(answer.status == HTTPStatus.FORBIDDEN for answer in answers) else False

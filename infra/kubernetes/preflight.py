@@ -12,17 +12,19 @@ from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from urllib.parse import quote
 
+from components.kubernetes.platforms import PLATFORMS
 from components.settings import SettingError
 from infra.kubernetes import claims, fit, permissions
 from infra.kubernetes.connection import Cluster, ClusterUnusable, shared
 from infra.kubernetes.findings import OFFLINE, Finding, Needs, unusable
-from infra.kubernetes.nodes import autoscaled, pools_of
+from infra.kubernetes.nodes import autoscaled, pools_of, with_plugin_to_come
 
 TESTED = ("1.34", "1.35")
 """Kubernetes versions on which the tests run."""
 _CALLS_AT_ONCE = 16
 _GATEWAY_API = "gateway.networking.k8s.io/v1"
 _DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
+_OR_NONE = "(docs/kubernetes.md, GPU pools), or ask for no GPUs"
 
 
 class PreflightFailed(SettingError):
@@ -156,7 +158,8 @@ def _nodes(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
     ready = Finding(name="nodes", ok=True, seen=f"{len(nodes)} ready, {gpus:g} GPUs")
     yield ready if nodes else Finding(name="nodes", ok=None, seen="none is ready", fix="kubectl get nodes")
     wanting = [pod for pod in needs.pods if pod.gpus and pod.count]
-    lost = fit.misfits(wanting, nodes)
+    brings_plugin = needs.config.operators == "managed" and needs.config.operator_images.device_plugin is not None
+    lost = fit.misfits(wanting, with_plugin_to_come(nodes, needs.config.platform) if brings_plugin else nodes)
     grows = autoscaled(cluster, needs.config.platform) if lost else True
     for misfit in lost if grows is not True else []:
         why = str(misfit) if gpus else f"{misfit.pod.setting}: {misfit.pod.name} needs a GPU; no node has {fit.GPU}"
@@ -165,8 +168,14 @@ def _nodes(cluster: Cluster, needs: Needs) -> Iterator[Finding]:
             name="GPU nodes",
             ok=grows,
             seen=f"{why}; {seen}",
-            fix="add GPU nodes with NVIDIA's device plugin (docs/kubernetes.md, GPU pools), or ask for no GPUs",
+            fix=_plugin_fix(needs) if brings_plugin else f"add GPU nodes with NVIDIA's device plugin {_OR_NONE}",
         )
+
+
+def _plugin_fix(needs: Needs) -> str:
+    label = PLATFORMS[needs.config.platform].gpu_label
+    where = "" if label is None else f" with the label {label[0]}={label[1]}, where this stack's device plugin runs"
+    return f"add GPU nodes{where} {_OR_NONE}"
 
 
 def _volume_on_one_node(needs: Needs, count: int) -> Iterator[Finding]:

@@ -188,6 +188,30 @@ def test_a_cluster_autoscaler_may_bring_the_gpu_nodes(cluster: FakeCluster, tmp_
     assert not problems(examine(wanted))
 
 
+def test_a_cluster_autoscaler_is_found_in_whatever_namespace_it_runs(cluster: FakeCluster, tmp_path: Path) -> None:
+    wanted = needs(cluster.kubeconfig(tmp_path), pods=[GPU_POD], pools=[GPU_POOL], quota={"gpus": 1})
+    everywhere = "/api/v1/configmaps?fieldSelector=metadata.name%3Dcluster-autoscaler-status"
+    cluster.answers[everywhere] = {"items": []}
+    assert set(problems(examine(wanted))) == {"GPU nodes"}
+    cluster.answers[everywhere] = {"items": [{"metadata": {"namespace": "autoscaling"}}]}
+    assert not problems(examine(wanted))
+
+
+def test_the_stack_that_brings_the_device_plugin_is_not_refused_because_it_does_not_run_yet(
+    cluster: FakeCluster, tmp_path: Path
+) -> None:
+    """Before the first `up` no node counts its GPUs; only the label tells where there are any."""
+    images = {"kuberay": IMAGE, "device_plugin": IMAGE}
+    given = {"pods": [GPU_POD], "pools": [GPU_POOL], "quota": {"gpus": 1}}
+    brings = needs(cluster.kubeconfig(tmp_path), operators="managed", operator_images=images, **given)
+    found = problems(examine(brings))["GPU nodes"]
+    assert "with the label nvidia.com/gpu.present=true" in found.fix, "without the label the plugin runs nowhere"
+    node = cluster.answers["/api/v1/nodes"]["items"][0]
+    node["metadata"].setdefault("labels", {})["nvidia.com/gpu.present"] = "true"
+    assert "GPU nodes" not in problems(examine(brings))
+    assert "GPU nodes" in problems(examine(needs(cluster.kubeconfig(tmp_path), **given))), "nobody brings the plugin"
+
+
 def test_an_autoscaler_that_may_not_be_looked_for_makes_missing_gpu_nodes_a_warning(
     cluster: FakeCluster, tmp_path: Path
 ) -> None:
