@@ -10,7 +10,6 @@ import glob
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -26,6 +25,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.free_ports import free_port
 
 ADMINISTRATOR, PASSWORD = "slipway", "first master:pass/word"
 _START_S = 60
@@ -90,7 +91,7 @@ def _served(programs: Path, folder: Path, account: str | None) -> Iterator[Postg
     ]
     subprocess.run(made, check=True, capture_output=True, **start)
     (data / "pg_hba.conf").write_text("local all owner trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n")
-    port = _free_port()
+    port = free_port()
     settings = {
         "listen_addresses": "127.0.0.1",
         "port": port,
@@ -165,9 +166,3 @@ def certificate(folder: Path) -> None:
     path = folder / "server.key"
     path.write_bytes(private)
     path.chmod(0o600)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return int(free.getsockname()[1])

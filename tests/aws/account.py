@@ -118,7 +118,7 @@ class Account:
 
 def until(read: Callable[[], Found], holds: Callable[[Found], bool]) -> Found:
     """Read until it holds; fails with what was read last."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not holds(found := read()):
         assert time.monotonic() < end, found
         time.sleep(0.02)

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 from tests.aws.account import Account, refused, until
+from tests.aws.conftest import SETTLE_S
 
 
 def test_a_cluster_is_on_its_way_for_a_while_and_says_all_that_it_was_asked_for(account: Account) -> None:
@@ -32,6 +33,16 @@ def test_a_cluster_is_on_its_way_for_a_while_and_says_all_that_it_was_asked_for(
     group = found["resourcesVpcConfig"]["clusterSecurityGroupId"]
     assert account.ec2.describe_security_groups(GroupIds=[group])["SecurityGroups"][0]["VpcId"] == account.vpc
     assert found["endpoint"].endswith(".eks.amazonaws.com")
+
+
+def test_what_is_under_way_is_let_go_when_a_test_says_so(account: Account) -> None:
+    account.server.settles_in(600)
+    try:
+        account.create()
+        assert account.describe()["status"] == "CREATING"
+    finally:
+        account.server.settles_in(SETTLE_S)
+    assert account.active()["status"] == "ACTIVE"
 
 
 def test_deletion_protection_is_taken_off_before_a_cluster_can_be_deleted(account: Account) -> None:

@@ -123,7 +123,7 @@ access = dict(aws_access_key_id="any", aws_secret_access_key="any", region_name=
 boto3.client("s3", endpoint_url="http://{ADDRESS}:{STORE_PORT}", **access).create_bucket(Bucket={BUCKET!r})
 """
     try:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 180
         while (done := cluster.run([sys.executable, "-c", make])).returncode != 0:
             assert time.monotonic() < end, f"moto's server does not answer: {done.stderr}"
             assert server.poll() is None, "moto's server has ended"
@@ -131,7 +131,7 @@ boto3.client("s3", endpoint_url="http://{ADDRESS}:{STORE_PORT}", **access).creat
         yield
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(120)
 
 
 def environment_on(

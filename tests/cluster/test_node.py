@@ -95,7 +95,7 @@ def test_a_token_that_nobody_knows_is_refused_at_once_while_no_authenticator_lis
     started = time.monotonic()
     with pytest.raises(StopError, match=r"Unauthorized|must be logged in|provide credentials"):
         cluster.kubectl("--token=nobody-s", "get", "namespaces")
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60, "a webhook that hung would be waited for five times 30 s"
 
 
 def test_a_pod_that_could_become_root_is_refused_by_a_restricted_namespace(cluster: Cluster, namespace: str) -> None:

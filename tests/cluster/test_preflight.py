@@ -80,7 +80,7 @@ def test_the_administrator_of_a_real_cluster_lacks_no_right_and_is_answered_in_t
     assert [finding.ok for finding in found["permissions"]] == [True]
     assert found["cluster"][0].ok is not False
     assert found["nodes"][0].ok
-    assert took < 20, f"{took:.1f} s; 2 s on an idle machine"
+    assert took < 60, f"{took:.1f} s; 2 s on an idle machine"
 
 
 def test_missing_rights_are_named_by_verb_and_resource(cluster: Cluster, namespace: str, tmp_path: Path) -> None:
@@ -166,13 +166,13 @@ def echo(cluster: Cluster, namespace: str) -> str:
 
 def ask(url: str) -> str:
     request = urllib.request.Request(url, headers={"Authorization": GREETING})
-    with urllib.request.urlopen(request, timeout=20) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return str(response.read().decode())
 
 
 def eventually(check: Callable[[], str], wanted: str) -> str:
     """Return what `check` says, as soon as that is `wanted`: endpoints follow a pod after a moment."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     found = check()
     while found != wanted and time.monotonic() < deadline:
         time.sleep(0.2)

@@ -18,7 +18,7 @@ from infra.engine.dependencies import STAMP, stamp_for
 from infra.engine.layout import Project
 
 ROOT = Path(__file__).resolve().parents[2]
-DEADLINE_S = 60.0
+DEADLINE_S = 240.0
 
 PROJECT = """\
 name: tiny

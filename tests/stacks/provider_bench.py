@@ -18,7 +18,7 @@ from infra.local.provider.procfs import session_members, start_ticks
 from infra.local.provider.provider import LocalProvider
 from infra.local.provider.values import Properties, plain, wrapped
 
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 SERVICE = textwrap.dedent(
     """
     import http.server, os, sys
@@ -145,7 +145,7 @@ def service(folder: Path, port: int, **changes: Any) -> Properties:
 
 
 async def eventually(holds: Callable[[], bool], what: str) -> None:
-    """Wait until something holds; fails after a minute."""
+    """Wait until something holds; fails after two minutes."""
     async with asyncio.timeout(DEADLINE_S):
         while not holds():  # noqa: ASYNC110  a condition of the world, not of this program
             await asyncio.sleep(0.02)
@@ -168,7 +168,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     """Run one scenario; nothing of it may outlive it."""
 
     async def bounded() -> None:
-        async with asyncio.timeout(5 * DEADLINE_S):
+        async with asyncio.timeout(4 * DEADLINE_S):
             await scenario()
 
     asyncio.run(bounded())

@@ -228,7 +228,7 @@ def test_an_alias_moved_by_a_person_is_followed_without_a_failure_and_recorded(e
     with load(f"{url}/invocations", payload) as failures:
         body = {"name": "default", "alias": "champion", "version": "3"}
         call(f"{tracking}/api/2.0/mlflow/registered-models/alias", body)
-        wait_until(lambda: version_that_answers(url, payload) == "3", "the replicas follow the alias", deadline_s=30)
+        wait_until(lambda: version_that_answers(url, payload) == "3", "the replicas follow the alias")
     assert failures == []
     wait_until(lambda: "person" in environment.slipway("release", "history").output, "the move is in the history")
 

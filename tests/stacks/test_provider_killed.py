@@ -20,11 +20,12 @@ from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from infra.local.provider.values import Properties, wrapped
+from tests.free_ports import free_port
 from tests.stacks.provider_bench import Bench, alive, bench, run, service
 
 pytestmark = [pytest.mark.slow, pytest.mark.chaos]
 ROOT = Path(__file__).parents[2]
-PORT = 21320
+PORT = free_port()
 CREATE = """
 import asyncio, json, sys
 from pathlib import Path
@@ -109,7 +110,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
         yield made
         made.channel.close()
         parent.kill()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not alive(pid), "the provider ends soon after its engine was killed"

@@ -12,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.free_ports import free_ports
 from tests.stacks.provider_bench import Bench, alive, bench, eventually, members, run, service
 
 pytestmark = pytest.mark.slow
-PORT = 21300
+PORT, NEXT = free_ports(2)
 
 
 def word(port: int = PORT) -> str:
@@ -201,7 +202,7 @@ def test_two_processes_start_at_the_same_time(tmp_path: Path) -> None:
                 "while not os.path.exists(os.environ['OTHER']): time.sleep(.02)\n"
             )
             made = []
-            for mine, other, port in (("a", "b", PORT), ("b", "a", PORT + 1)):
+            for mine, other, port in (("a", "b", PORT), ("b", "a", NEXT)):
                 base = service(tmp_path, port, name=mine, environment={"MINE": mine, "OTHER": other})
                 made.append({**base, "command": [sys.executable, "-c", wait + base["command"][2], str(port)]})
             await asyncio.gather(*(it.create("Process", inputs) for inputs in made))  # each waits for the other

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -11,10 +12,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.free_ports import free_port
 from tests.stacks.provider_bench import SERVICE, bench, eventually, members, run, service
 
 pytestmark = pytest.mark.slow
-PORT = 21310
+PORT = free_port()
 STUBBORN = (
     "import os, signal, subprocess, sys, time\n"
     "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
@@ -31,12 +33,16 @@ HEADLESS = (
     f"threading.Thread(target=exec, args=({SERVICE!r}, {{}})).start()\n"
     "ctypes.CDLL(None).pthread_exit(None)\n"
 )
-# Told by SIGUSR1, it answers no more, and ends half a second later.
+# Told by SIGUSR1, it answers no more, says so, and ends when it may.
 ENDING = (
     "import http.server, os, signal, sys, threading, time\n"
     "server = http.server.ThreadingHTTPServer(('127.0.0.1', int(sys.argv[1])), http.server.SimpleHTTPRequestHandler)\n"
     "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
-    "signal.signal(signal.SIGUSR1, lambda *_: (server.socket.close(), time.sleep(0.5), os._exit(0)))\n"
+    "def end(*_):\n"
+    "    server.shutdown(); server.server_close(); open('closed', 'w').close()\n"
+    "    while not os.path.exists('end'): time.sleep(.02)\n"
+    "    os._exit(0)\n"
+    "signal.signal(signal.SIGUSR1, end)\n"
     "while True: signal.pause()\n"
 )
 
@@ -47,8 +53,11 @@ def test_a_process_that_was_ending_when_it_was_taken_over_is_started_anew(tmp_pa
             inputs = service(tmp_path, PORT, command=[sys.executable, "-c", ENDING, str(PORT)])
             first = await it.create("Process", inputs)
             os.kill(first["pid"], signal.SIGUSR1)
-            second = await it.create("Process", inputs)
-            assert any("taken over" in line for line in it.heard.lines), "the control: it still ran"
+            await eventually((tmp_path / "closed").exists, "it answers no more")
+            taking = asyncio.create_task(it.create("Process", inputs))
+            await eventually(lambda: any("taken over" in line for line in it.heard.lines), "it still runs")
+            (tmp_path / "end").touch()
+            second = await taking
             assert second["incarnation"] != first["incarnation"]
             assert (await it.read("Process", second)) == second, "it answers"
 

@@ -21,16 +21,17 @@ import pytest
 from components.seam import Place
 from components.tracking_server import SERVER_ENVIRONMENT
 from infra.local.layout import Layout
-from infra.local.ports import block_at
+from infra.local.ports import BLOCK_SIZE, block_at
 from infra.local.provider.procfs import command_of
 from infra.local.provider.values import Properties
 from infra.local.ray_node import prestart_body, ray_command, ray_environment, ray_leftovers
+from tests.free_ports import free_block
 from tests.stacks.provider_bench import Bench, bench, eventually, members, run
 from training.identity import code_digest, digest_of
 
 pytestmark = pytest.mark.slow
 CODE = Path(__file__).with_name("provider_code")
-PORTS = block_at(21500)
+PORTS = block_at(free_block(BLOCK_SIZE))
 GATE: dict[str, Any] = {"floors": {}, "tolerance": None, "on_failure": "keep-champion"}
 TRACKING = f"http://127.0.0.1:{PORTS.tracking}"
 DASHBOARD = f"http://127.0.0.1:{PORTS.dashboard}"

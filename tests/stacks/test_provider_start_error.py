@@ -11,10 +11,11 @@ import pytest
 
 from infra.local.provider.records import Record
 from infra.local.provider.start_error import start_error
+from tests.free_ports import free_port
 from tests.stacks.provider_bench import alive, bench, run, service
 
 pytestmark = pytest.mark.slow
-PORT = 21340
+PORT = free_port()
 
 
 def test_a_process_that_dies_while_starting_shows_code_log_and_path(tmp_path: Path) -> None:
@@ -42,14 +43,11 @@ def test_a_command_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_a_process_that_never_answers_is_ended_after_its_time(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with bench(tmp_path) as it:
-            silent = [
-                sys.executable,
-                "-c",
-                "import os, time; open('pid', 'w').write(str(os.getpid())); time.sleep(600)",
-            ]
-            inputs = service(tmp_path, PORT, command=silent, start_timeout_s=1.5)
+            # a shell starts in a moment also where Python would not within the time
+            silent = ["/bin/sh", "-c", "echo $$ > pid; exec sleep 600"]
+            inputs = service(tmp_path, PORT, command=silent, start_timeout_s=3)
             said = await it.refused(it.create("Process", inputs))
-            assert "did not become ready within 1.5 s and was stopped" in said
+            assert "did not become ready within 3 s and was stopped" in said
             assert f"GET http://127.0.0.1:{PORT}/" in said
             assert not alive(int((tmp_path / "pid").read_text()))
             assert any("waiting for service: GET" in status for status in it.heard.statuses)

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 from pyarrow import fs
 
+from tests.free_ports import free_port
 from training.identity import code_digest, digest_of, file_digest, identity
 
 with warnings.catch_warnings():
@@ -33,12 +33,6 @@ ROOT = Path(__file__).parents[2]
 LOCK = "requirements/runtime.txt"
 DEADLINE_S = 120
 BUCKET = "rows"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def kill_session(process: subprocess.Popen[bytes]) -> None:

@@ -21,7 +21,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.training.conftest import DEADLINE_S, Workshop, free_port
+from tests.free_ports import free_ports
+from tests.training.conftest import DEADLINE_S, Workshop
 
 pytestmark = pytest.mark.slow
 
@@ -101,7 +102,9 @@ def head() -> Iterator[Head]:
     folder = Path(tempfile.mkdtemp(prefix="slipway-"))  # short: socket paths go below it
     token = folder / "token"
     token.write_text(secrets.token_hex(32))
-    ports = {name: free_port() for name in (*_PORTS, *_AGENT_PORTS)}
+    names = (*_PORTS, *_AGENT_PORTS)
+    *found_ports, autoscaler, metrics = free_ports(len(names) + 2)
+    ports = dict(zip(names, found_ports, strict=True))
     environment = {
         **os.environ,
         "RAY_AUTH_MODE": "token",
@@ -109,8 +112,8 @@ def head() -> Iterator[Head]:
         "RAY_USAGE_STATS_ENABLED": "0",
         "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-        "AUTOSCALER_METRIC_PORT": str(free_port()),
-        "DASHBOARD_METRIC_PORT": str(free_port()),
+        "AUTOSCALER_METRIC_PORT": str(autoscaler),
+        "DASHBOARD_METRIC_PORT": str(metrics),
     }
     command = [str(Path(sys.executable).with_name("ray")), "start", "--head", "--block", "--num-cpus", "2"]
     command += ["--node-ip-address", "127.0.0.1", "--dashboard-host", "127.0.0.1", "--disable-usage-stats"]

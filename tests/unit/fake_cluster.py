@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -45,6 +46,18 @@ class FakeCluster:
         self.asked: list[tuple[str, str, str | None]] = []
         self.reviews: list[dict[str, str]] = []
         self.url = ""
+        self.takes_s = 0.0
+        """How long an answer takes."""
+        self.most_at_once = 0
+        """How many calls were being answered at the same time."""
+        self._open = 0
+        self._counting = threading.Lock()
+
+    def called(self, by: int) -> None:
+        """Count a call that begins (1) or ends (-1)."""
+        with self._counting:
+            self._open += by
+            self.most_at_once = max(self.most_at_once, self._open)
 
     def answer(self, method: str, path: str, body: Any, token: str | None) -> tuple[int, Any]:
         self.asked.append((method, path, token))
@@ -86,7 +99,10 @@ def fake_cluster() -> Iterator[FakeCluster]:
             self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
         def _answer(self, body: Any) -> None:
+            fake.called(1)
+            time.sleep(fake.takes_s)
             status, found = fake.answer(self.command, self.path, body, self.headers.get("Authorization"))
+            fake.called(-1)
             text = json.dumps(found).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")

@@ -38,7 +38,7 @@ def echo() -> Iterator[str]:
 
 
 def sent(url: str, text: str) -> str:
-    with urllib.request.urlopen(urllib.request.Request(url, data=text.encode()), timeout=10) as answer:
+    with urllib.request.urlopen(urllib.request.Request(url, data=text.encode()), timeout=60) as answer:
         return str(answer.read().decode())
 
 

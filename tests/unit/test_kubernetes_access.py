@@ -154,7 +154,7 @@ def pod(fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tup
 
 def post(url: str, body: bytes) -> bytes:
     request = urllib.request.Request(url, data=body, headers={"Authorization": "Bearer x"})
-    with urllib.request.urlopen(request, timeout=10) as response:
+    with urllib.request.urlopen(request, timeout=60) as response:
         return bytes(response.read())
 
 

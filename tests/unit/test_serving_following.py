@@ -248,7 +248,7 @@ def test_the_controller_outlives_a_registry_that_is_down(monkeypatch: pytest.Mon
             await asyncio.sleep(0.01)
         task.cancel()
 
-    asyncio.run(asyncio.wait_for(scenario(), 30))
+    asyncio.run(asyncio.wait_for(scenario(), 120))
 
 
 def test_a_state_that_cannot_be_read_is_named_and_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -206,7 +206,7 @@ class Slow:
 
     def _wait(self) -> None:
         self.started.release()
-        self.open.wait(30)
+        self.open.wait(120)
 
     async def infer(self) -> Response:
         body = {"inputs": [{"name": "x0", "shape": [1], "datatype": "FP64", "data": [1]}]}
@@ -230,7 +230,7 @@ def test_while_a_slow_model_predicts_readiness_answers_and_the_queue_overflows_p
 
 def test_a_slow_model_times_out_and_its_place_is_free_once_it_ends() -> None:
     async def scenario() -> None:
-        slow = Slow(max_queued=1, request_timeout_s=0.05)
+        slow = Slow(max_queued=1, request_timeout_s=0.5)
         assert (await slow.infer()).status == 408
         assert (await slow.infer()).status == 503
         slow.open.set()

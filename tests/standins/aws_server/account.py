@@ -86,7 +86,7 @@ class Account:
     def settle(self, seconds: float) -> None:
         self._settle_s = seconds
         for service in self._eks.values():
-            service.state.settle_s = seconds
+            service.state.settle(seconds)
 
     def reset(self) -> None:
         self._eks.clear()

@@ -66,7 +66,7 @@ class AwsServer:
         self.ask("databases", {"address": address})
 
     def settles_in(self, seconds: float) -> None:
-        """Set how long a cluster, node group, add-on is on its way from now on."""
+        """Set how long a cluster, node group, add-on is on its way; those that are already take no longer."""
         self.ask("settle", {"seconds": seconds})
 
     def allow(self, **quotas: float) -> None:

@@ -100,6 +100,14 @@ class EksState:
     def arn(self, kind: str, *parts: str) -> str:
         return f"arn:aws:eks:{self.region}:{ACCOUNT}:{'/'.join((kind, *parts))}"
 
+    def settle(self, seconds: float) -> None:
+        """Set how long things are on their way; what is under way already takes no longer than that from now."""
+        with self.lock:
+            self.settle_s = seconds
+            for cluster in self.clusters.values():
+                for resource in cluster.everything():
+                    resource.due = min(resource.due, time.monotonic() + seconds)
+
     def progress(self) -> None:
         """Let time pass for everything."""
         for cluster in list(self.clusters.values()):
