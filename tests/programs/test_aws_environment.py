@@ -88,6 +88,15 @@ def test_everything_is_made_by_one_explicit_provider_of_its_cloud(engine: Engine
     assert "exec" in cluster["kubeconfig"], "and it holds no credentials"
 
 
+def test_offline_the_provider_has_placeholders_and_checks_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLIPWAY_OFFLINE", "1")
+    given = deployed("prod", preview=True)[0].one("pulumi:providers:aws").inputs
+    checks = ("CredentialsValidation", "MetadataApiCheck", "RegionValidation", "RequestingAccountId")
+    assert {check: given.get(f"skip{check}") for check in checks} == dict.fromkeys(checks, "true")
+    assert given["accessKey"]["value"] == given["secretKey"]["value"] == "offline"
+    assert "allowedAccountIds" not in given, "to hold one against it, the provider asks who it is"
+
+
 def test_workloads_are_destroyed_before_nodes_and_nodes_before_the_network(engine: Engine) -> None:
     needed = {item.name for item in engine.all("aws:eks/nodeGroup:NodeGroup")}
     needed |= {item.name for item in engine.all("aws:eks/addon:Addon")}
@@ -103,6 +112,50 @@ def test_workloads_are_destroyed_before_nodes_and_nodes_before_the_network(engin
         assert behind(engine, group.name) >= {"network-nat-us-east-1a"} or any(
             "nat" in name for name in behind(engine, group.name)
         ), f"{group.name} starts before there is a way out"
+
+
+def test_nodes_come_after_what_makes_them_ready_and_before_what_runs_on_them(engine: Engine) -> None:
+    groups = engine.all("aws:eks/nodeGroup:NodeGroup")
+    assert groups, "the control: there are nodes"
+    first = {"addons-vpc-cni", "addons-kube-proxy", "addons-eks-pod-identity-agent"}
+    for group in groups:
+        missing = first - behind(engine, group.name)
+        assert not missing, f"{group.name} would wait for nodes that never become ready without {sorted(missing)}"
+    later = [one for one in engine.all("aws:eks/addon:Addon") if one.name not in first]
+    assert {one.inputs["addonName"] for one in later} >= {"coredns", "aws-ebs-csi-driver", "metrics-server"}
+    for one in later:
+        assert "system-nodes" in behind(engine, one.name), f"{one.name} would wait for a node for ever"
+
+
+def test_nothing_is_asked_of_the_cluster_before_who_asks_may_enter_it(engine: Engine) -> None:
+    entered = {one.name for one in engine.all("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")}
+    assert {name for name in entered if name.startswith("cluster-admin-")}, "the control: somebody administers it"
+    provider = behind(engine, "cluster")
+    missing = {name for name in entered if name.startswith("cluster-admin-")} - provider
+    assert not missing, f"the cluster's provider must depend on {sorted(missing)}"
+    assert "system-nodes" in provider, "what waits for pods would wait for nodes that are not asked for yet"
+
+
+def objects(engine: Engine, *actions: str) -> dict[str, set[str]]:
+    """Return below which prefixes of the bucket each workload's role may do any of `actions`."""
+    found: dict[str, set[str]] = {}
+    for item in engine.all("aws:iam/rolePolicy:RolePolicy"):
+        for statement in json.loads(item.inputs["policy"])["Statement"]:
+            if statement["Effect"] == "Allow" and {*actions, "s3:*", "*"} & set(statement["Action"]):
+                paths = {one.partition("/")[2] for one in statement["Resource"]}
+                found.setdefault(item.name.removesuffix("-policy"), set()).update(paths)
+    return found
+
+
+def test_each_workload_reaches_its_own_prefixes_of_the_bucket_alone(engine: Engine) -> None:
+    assert objects(engine, "s3:PutObject", "s3:DeleteObject") == {
+        "identity-tracking": {"mlflow/*"},
+        "identity-training": {"checkpoints/*"},
+    }, "a training must not write registered models: it hands them to the tracking server"
+    assert objects(engine, "s3:GetObject") == {
+        "identity-tracking": {"mlflow/*"},
+        "identity-training": {"checkpoints/*", "data/*"},
+    }
 
 
 def test_the_pods_of_each_workload_have_an_identity_of_their_own(engine: Engine) -> None:
@@ -144,6 +197,9 @@ def protected(engine: Engine) -> set[str]:
 
 
 def test_production_keeps_its_data_and_an_ephemeral_environment_nothing() -> None:
+    refused = {item.type for item in engine_of("prod").registrations if item.protect}
+    lost = {"aws:s3/bucket:Bucket", "aws:rds/instance:Instance", "aws:eks/cluster:Cluster"}
+    assert refused >= lost, "the engine refuses a destroy before the first of them is gone"
     assert {"aws:s3/bucket:Bucket", "aws:rds/instance:Instance"} <= protected(engine_of("prod"))
     assert protected(engine_of("gpu")) == set()
 
