@@ -26,6 +26,7 @@ FEW_CATEGORIES = 20
 """A text column with at most so many different values is a category however few rows there are."""
 MOST_CATEGORIES = 1_000
 """A text column with more is an identifier or free text."""
+_DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+(\.[0-9]{3})*,[0-9]+$")
 _ID_NAME = re.compile(r"(?i)^(|(.*[_ ])?(id|uuid|guid|index|row|row_?number)|unnamed.*|__index_level_\d+__)$")
 
 
@@ -108,7 +109,9 @@ def _array(name: str, column: pa.ChunkedArray, found: Findings, *, required: boo
         found.problem(name, f"holds points in time ({kind}), which a model would learn by heart", fix)
         return None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
-        return np.array([value or None for value in column.to_pylist()], dtype=object)  # "" is missing
+        values = np.array([value or None for value in column.to_pylist()], dtype=object)  # "" is missing
+        _commas(name, {value for value in values.tolist() if value is not None}, found)
+        return values
     if (
         pa.types.is_boolean(kind)
         or pa.types.is_integer(kind)
@@ -116,8 +119,21 @@ def _array(name: str, column: pa.ChunkedArray, found: Findings, *, required: boo
         or pa.types.is_decimal(kind)
     ):
         return _numbers(column)
-    found.problem(name, f"is of type {kind}, which is no number and no text", "Convert or remove it")
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        found.problem(name, "holds bytes that are no text in UTF-8", "Save the file as UTF-8, or remove the column")
+    else:
+        found.problem(name, f"is of type {kind}, which is no number and no text", "Convert or remove it")
     return None
+
+
+def _commas(name: str, different: set[str], found: Findings) -> None:
+    """Refuse numbers with a decimal comma: read as text they would be categories, or be left out as identifiers."""
+    commas = sorted(value for value in different if _DECIMAL_COMMA.match(value))
+    if len(different) <= FEW_CATEGORIES or len(commas) < len(different) / 2:
+        return
+    if all(_is_number(value) for value in different.difference(commas)):
+        rule = f"holds numbers with a decimal comma, such as {names(list(map(repr, commas)), 2)}"
+        found.problem(name, rule, "Write them with a point")
 
 
 def _numbers(column: pa.ChunkedArray) -> Array:

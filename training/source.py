@@ -189,12 +189,15 @@ def _csv(name: str, content: bytes) -> pa.Table:
     try:
         with pa.input_stream(pa.BufferReader(content), compression=compression) as stream:
             plain = stream.read()
+        plain.split(b"\n", 1)[0].decode()
         return csv.read_csv(
             pa.BufferReader(plain),
             read_options=csv.ReadOptions(use_threads=False, block_size=min(max(len(plain) + 1, 1 << 16), _BLOCK)),
             parse_options=csv.ParseOptions(delimiter=_delimiter(plain), newlines_in_values=True),
             convert_options=csv.ConvertOptions(strings_can_be_null=True),
         )
+    except UnicodeDecodeError as error:
+        raise Refused(f"{name} has a header that is not UTF-8 (byte {error.start + 1}). Save it as UTF-8.") from error
     except (pa.ArrowException, OSError) as error:
         text = " ".join(str(error).split())
         hint = (

@@ -121,6 +121,12 @@ def sides(data: Rows, held: Array, task: Task, found: Findings) -> None:
         if unseen:
             rule = f"classes {names(unseen)} are only among the held-out rows"
             found.problem(data.target_name, rule, "Add rows of them, or set another slipway:training.seed")
+        untested = sorted(set(data.target.tolist()) - set(data.target[held].tolist()))
+        if untested:
+            rule = (
+                f"classes {names(untested)} of {data.target_name!r} have no held-out row, so no metric speaks of them"
+            )
+            found.notes.append(f"{rule}: add rows of them, or set another slipway:training.seed")
     twins = seen_before(data.columns, held)
     if twins:
         found.notes.append(

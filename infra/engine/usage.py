@@ -12,7 +12,7 @@ usage: ./pulumiw VERB [FLAG...]
   env                  shell lines for plain `pulumi`: eval "$(./pulumiw env)"
   get [KEY] [-s NAME]  one output of a stack, for example serving.url; all of them without KEY
   up, preview, refresh, destroy, stack output, ...
-                       Pulumi's own verbs (`./pulumiw VERB --help`); the stack is dev unless -s names another
+                       Pulumi's own verbs (`./pulumiw VERB --help`); -s names the stack, else the selected one, else dev
   stack init NAME --copy-config-from STACK
                        a stack like another, such as an ephemeral one; writes Pulumi.NAME.yaml and its end
 

@@ -57,6 +57,9 @@ def test_clean_data_has_no_problems() -> None:
         ({"target": [1] * 60}, "target", "has one class only (1)", "another class"),
         ({"target": [0] * 57 + [1] * 3}, "target", "fewer than 5 rows: 1 (3)", "merge classes"),
         ({"target": [f"row {n}" for n in range(60)]}, "target", "60 classes in 60 rows", "regression"),
+        ({"age": [f"{n},5" for n in range(50)] + ["7"] * 10}, "age", "a decimal comma, such as '0,5'", "with a point"),
+        ({"target": [f"1.{n:03},25" for n in range(60)]}, "target", "a decimal comma", "with a point"),
+        ({"colour": [b"gr\xfcn"] * 60}, "colour", "no text in UTF-8", "Save the file as UTF-8"),
         ({"age": [float("inf"), *good()["age"][1:]]}, "age", "infinite or beyond 3.4e38 (first: row 1)", "rescale"),
         ({"age": [1e300, *good()["age"][1:]]}, "age", "infinite or beyond", "rescale"),
         ({"copy": good()["target"]}, "copy", "is the target 'target' under another name", "Remove the column"),
@@ -139,6 +142,12 @@ def test_columns_that_cannot_help_are_left_out_with_the_reason(name: str, values
     assert any(name in note and why in note for note in found.notes), found.notes
 
 
+def test_texts_with_commas_are_no_numbers_with_decimal_commas() -> None:
+    few = {"colour": [f"{n % 3},{n % 2}" for n in range(60)]}
+    many = {"colour": [f"{n % 40},{n % 40} and more" for n in range(60)]}
+    assert [problems({**good(), **change}) for change in (few, many)] == ["", ""]
+
+
 def test_one_value_and_missing_ones_are_information() -> None:
     rows, _ = looked_at({**good(), "seen": ["yes", None, None] * 20})
     assert "seen" in rows.columns
@@ -150,6 +159,16 @@ def test_a_feature_that_alone_predicts_almost_everything_is_noted_not_refused() 
     _, found = looked_at({**good(), "easy": easy})
     assert not found.problems
     assert any("'easy' alone predicts 'target'" in note for note in found.notes)
+
+
+@pytest.mark.parametrize(("held", "noted"), [(range(10), True), (range(5, 15), False)])
+def test_a_class_without_a_held_out_row_is_told(held: range, *, noted: bool) -> None:
+    columns = {**good(), "target": ["no"] * 10 + ["yes"] * 10 + ["no"] * 40}
+    rows, found = looked_at(columns)
+    mask = np.isin(np.arange(60), list(held))
+    validate.sides(rows, mask, "binary", found)
+    assert any("classes yes of 'target' have no held-out row" in note for note in found.notes) is noted
+    assert found.problems == []
 
 
 def test_repeated_rows_are_counted() -> None:
@@ -213,6 +232,16 @@ def test_a_malformed_file_is_named_with_what_is_wrong(tmp_path: Path, text: str,
     with pytest.raises(Refused, match=r"bad\.csv") as refused:
         source.load(data)
     assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_header_in_another_encoding_is_refused_with_the_one_that_is_read(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_bytes("größe,target\n1,2\n".encode(encoding))
+    with pytest.raises(Refused, match=r"bad\.csv has a header that is not UTF-8.*Save it as UTF-8"):
+        source.load(Data(uri=str(path), target="target"))
+    path.write_bytes("größe,target\n1,2\n".encode("utf-8-sig"))
+    assert source.load(Data(uri=str(path), target="target")).table.column_names == ["größe", "target"], "the control"
 
 
 def test_a_malformed_line_is_named_by_its_number(tmp_path: Path) -> None:
