@@ -28,19 +28,12 @@ SUBSTRATES: dict[type[SubstrateSettings], str] = {
 """By name: a stack pays for the SDK of its own substrate alone."""
 
 
-def foundation_for(place: Place, env: EnvironmentConfig) -> Foundation:
-    """Lay the foundation that the environment's substrate asks for."""
-    module, name = SUBSTRATES[type(env.substrate)].split(":")
-    foundation: Foundation = getattr(importlib.import_module(module), name)(place, env.substrate, env.ground())
-    return foundation
-
-
 def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
     """Declare the environment `env` at `place`: store, tracking, Ray, training and serving."""
     foundation = foundation_for(place, env)
     artifacts = ArtifactStore("artifacts", foundation, env.artifacts)
     outputs = EnvironmentOutputs(substrate=env.substrate.kind, foundation=foundation, artifacts=artifacts)
-    if foundation.missing is not None:
+    if foundation.missing is not None:  # such as the image, whose registry the first `up` makes
         return outputs
     tracking = TrackingServer("tracking", foundation.runtime, artifacts, env.tracking)
     workers = env.training.resources
@@ -57,3 +50,10 @@ def deploy(place: Place, env: EnvironmentConfig) -> EnvironmentOutputs:
         place=place,
     )
     return outputs.having(tracking, ray, run, service)
+
+
+def foundation_for(place: Place, env: EnvironmentConfig) -> Foundation:
+    """Lay the foundation that the environment's substrate asks for."""
+    module, name = SUBSTRATES[type(env.substrate)].split(":")
+    foundation: Foundation = getattr(importlib.import_module(module), name)(place, env.substrate, env.ground())
+    return foundation
