@@ -19,7 +19,7 @@ from components.aws.instance_types import InstanceType, lookup
 from components.aws.launch_template import LaunchTemplateSpec, launch_template
 from components.aws.naming import Names
 from components.aws.network import NetworkHandle
-from components.aws.node_group import NodeGroupSpec, Surroundings, node_group, physical_name
+from components.aws.node_group import NodeGroupSpec, Size, Surroundings, node_group, physical_name
 from components.aws.node_role import NodeRole
 from components.settings import GpuPoolSpec
 
@@ -57,14 +57,14 @@ class GpuNodePoolArgs:
     """ARN of the key of the disks, which EC2's Auto Scaling may use; the account's own for EBS when absent."""
     after: Sequence[Resource] = ()
     """What nodes need to become ready: the network add-ons."""
+    sizes: Mapping[str, Size] | None = None
+    """Of the cluster's node groups now, by name; None where nobody asked."""
 
 
 class GpuNodePool(ComponentResource):
     """One node group, or two: spot, and on-demand for when there is none.
 
     Each may grow to the pool's `max`, since either may have to carry the whole pool; `min` is kept by the first.
-    Raising `min` above the number of nodes that run is refused by EKS: it may not be above the desired number, which
-    is the autoscaler's.
     """
 
     node_groups: Output[Sequence[str]]
@@ -111,6 +111,7 @@ class GpuNodePool(ComponentResource):
             role=args.role,
             template=launch_template(f"{name}-template", template, child),
             after=args.after,
+            sizes=args.sizes,
         )
 
 

@@ -18,6 +18,7 @@ from components.aws.node_role import NodeRole
 _EFFECTS = {"NoSchedule": "NO_SCHEDULE", "NoExecute": "NO_EXECUTE", "PreferNoSchedule": "PREFER_NO_SCHEDULE"}
 _RESERVED = "eks.amazonaws.com/"
 """Labels that EKS puts on nodes itself and refuses from others, such as the capacity type."""
+_DESIRED = "scalingConfig.desiredSize"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,15 @@ class NodeGroupSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Size:
+    """How many nodes a group may have and has, as EKS says now."""
+
+    min: int
+    max: int
+    desired: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Surroundings:
     """Where the group is."""
 
@@ -53,6 +63,8 @@ class Surroundings:
     role: NodeRole
     template: ec2.LaunchTemplate
     after: Sequence[Resource] = ()
+    sizes: Mapping[str, Size] | None = None
+    """Of the groups that are there, by name; None where nobody asked."""
 
 
 def physical_name(spec: NodeGroupSpec, cluster: EksCluster, network: NetworkHandle) -> str:
@@ -68,16 +80,18 @@ def physical_name(spec: NodeGroupSpec, cluster: EksCluster, network: NetworkHand
 def node_group(name: str, spec: NodeGroupSpec, where: Surroundings, parent: Resource) -> eks.NodeGroup:
     """Declare the group.
 
-    The autoscaler owns how many nodes there are; EKS asks for a first number, which is `min`. For a group without
+    The autoscaler owns how many nodes there are (`scaling`). For a group without
     nodes the autoscaler asks EKS itself: labels and taints of the group, and of its tags those that name resources
     (`cloudprovider/aws/aws_manager.go`, buildNodeFromTemplate). The group behind it needs no copy of them as tags.
     """
     zones = set(spec.zones) or {subnet.zone for subnet in where.network.private}
     tags = {f"k8s.io/cluster-autoscaler/node-template/resources/{k}": v for k, v in spec.template_resources.items()}
+    group_name = physical_name(spec, where.cluster, where.network)
+    sizes, ignored = scaling(spec, where.sizes, group_name)
     return eks.NodeGroup(
         name,
         cluster_name=where.cluster.cluster_name,
-        node_group_name=physical_name(spec, where.cluster, where.network),
+        node_group_name=group_name,
         node_role_arn=where.role.arn,
         subnet_ids=[subnet.id for subnet in where.network.private if subnet.zone in zones],
         capacity_type=spec.capacity_type,
@@ -87,17 +101,33 @@ def node_group(name: str, spec: NodeGroupSpec, where: Surroundings, parent: Reso
         labels={key: value for key, value in spec.labels.items() if not key.startswith(_RESERVED)},
         taints=[_taint(taint) for taint in spec.taints],
         launch_template={"id": where.template.id, "version": where.template.latest_version.apply(str)},
-        scaling_config={"min_size": spec.min, "max_size": spec.max, "desired_size": spec.min},
+        scaling_config=sizes,
         update_config=dict(spec.update),
         node_repair_config={"enabled": True},
         tags=tags or None,
         opts=ResourceOptions(
             parent=parent,
             depends_on=[*where.role.ready, *where.cluster.ready, *where.network.ready, *where.after],
-            ignore_changes=["scalingConfig.desiredSize"],
+            ignore_changes=ignored,
             custom_timeouts=CustomTimeouts(create="30m", update="2h", delete="1h"),
         ),
     )
+
+
+def scaling(spec: NodeGroupSpec, now: Mapping[str, Size] | None, name: str) -> tuple[dict[str, int], list[str]]:
+    """Return the group's scaling, and what of it is ignored: how many nodes there are, while nothing else changes.
+
+    When a bound changes, the provider sends the three numbers together, and the ignored one as the state has it, from
+    the last `up` or refresh. EKS then ends the nodes above it, trainings included, or refuses a `min` above it. So a
+    change of bounds takes along how many nodes there are now; a new group starts with `min`.
+    """
+    bounds = {"min_size": spec.min, "max_size": spec.max}
+    size = None if now is None else now.get(name)
+    if size is None:
+        return {**bounds, "desired_size": spec.min}, [_DESIRED] if now is None else []
+    if (size.min, size.max) == (spec.min, spec.max):
+        return {**bounds, "desired_size": spec.min}, [_DESIRED]
+    return {**bounds, "desired_size": min(max(size.desired, spec.min), spec.max)}, []
 
 
 def _taint(taint: Mapping[str, str]) -> dict[str, str]:

@@ -1,7 +1,9 @@
 """What a preview may read in an account: how things are set up, and nothing that is in them.
 
-Each action is a call that the provider makes to read back one of the resources that the stacks declare. Left out on
-purpose: objects (s3:GetObject), values of secrets and parameters, log lines, images, and everything that decrypts.
+Each action is a call of the preflight, or one that the provider makes to read back one of the resources that the
+stacks declare. Left out on purpose: objects (s3:GetObject), values of secrets and parameters, log lines, images, and
+everything that decrypts; also the names of objects (s3:ListBucket), so that this role previews without a refresh: AWS
+asks for that right too where a provider only looks whether a bucket is there (HeadBucket).
 """
 
 from __future__ import annotations
@@ -39,6 +41,8 @@ ANYWHERE: Mapping[str, Sequence[str]] = {
     "kms": ["ListAliases"],
     "logs": ["DescribeLogGroups"],
     "rds": ["DescribeDBInstances", "DescribeDBParameterGroups", "DescribeDBParameters", "DescribeDBSubnetGroups"],
+    "servicequotas": ["GetServiceQuota"],  # of the preflight
+    "sns": ["GetSubscriptionAttributes"],  # a subscription is no resource in IAM
 }
 """By service: calls that AWS cannot narrow to a resource, or whose resource has no name before it is made."""
 NAMED: Mapping[str, Sequence[str]] = {
@@ -50,6 +54,7 @@ NAMED: Mapping[str, Sequence[str]] = {
         "DescribeNodegroup",
         "DescribePodIdentityAssociation",
         "ListAssociatedAccessPolicies",
+        "ListNodegroups",
         "ListTagsForResource",
     ],
     "iam": [
@@ -83,7 +88,7 @@ NAMED: Mapping[str, Sequence[str]] = {
         "GetReplicationConfiguration",
         "ListTagsForResource",
     ],
-    "sns": ["GetSubscriptionAttributes", "GetTopicAttributes", "ListTagsForResource"],
+    "sns": ["GetTopicAttributes", "ListTagsForResource"],
 }
 """By service: calls on what carries the environment's name, or an id that only this account can have."""
 

@@ -12,7 +12,7 @@ from components.aws.instance_types import lookup
 from components.aws.launch_template import LaunchTemplateSpec, launch_template
 from components.aws.naming import Names
 from components.aws.network import NetworkHandle
-from components.aws.node_group import NodeGroupSpec, Surroundings, node_group
+from components.aws.node_group import NodeGroupSpec, Size, Surroundings, node_group
 from components.aws.node_role import NodeRole
 
 POOL = "system"
@@ -39,6 +39,8 @@ class SystemNodePoolArgs:
     """ARN of the key of the disks, which EC2's Auto Scaling may use; the account's own for EBS when absent."""
     after: Sequence[Resource] = ()
     """What nodes need to become ready: the network add-ons."""
+    sizes: Mapping[str, Size] | None = None
+    """Of the cluster's node groups now, by name; None where nobody asked."""
 
 
 class SystemNodePool(ComponentResource):
@@ -58,6 +60,7 @@ class SystemNodePool(ComponentResource):
             role=args.role,
             template=launch_template(f"{name}-template", template, ResourceOptions(parent=self)),
             after=args.after,
+            sizes=args.sizes,
         )
         group = node_group(f"{name}-nodes", self._spec(args), where, self)
         self.node_group = group.node_group_name

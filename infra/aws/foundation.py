@@ -14,7 +14,7 @@ from pulumi import ComponentResource, Input, Output, ResourceOptions
 from components.aws.artifact_store import MLFLOW, ArtifactBucket, ArtifactBucketArgs
 from components.aws.naming import Names, stem
 from components.seam import GroundSpec, Place, StoreHandle, StoreSpec
-from infra.aws import cost, kubeconfig, workloads
+from infra.aws import cost, kubeconfig, sizes, workloads
 from infra.aws.ground import Plot, lay
 from infra.aws.provider import provider, tags
 from infra.aws.settings import AwsConfig
@@ -41,7 +41,8 @@ class AwsFoundation(ComponentResource):
         self._names = Names(stem(place.project, place.stack), config.account, config.region)
         labels = tags(place, config, asked)
         self._aws = ResourceOptions(parent=self, provider=provider(config, labels, ResourceOptions(parent=self)))
-        plot = Plot(names=self._names, config=config, asked=asked, tags=labels, opts=self._aws)
+        running = sizes.now(config, self._names.name("cluster"))
+        plot = Plot(names=self._names, config=config, asked=asked, tags=labels, opts=self._aws, sizes=running)
         self._ground = lay(plot)
         self._namespace = default_namespace(place)
         self.missing = None if config.image else _NO_IMAGE.format(stack=place.stack)

@@ -21,6 +21,7 @@ from components.aws.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.aws.keys import Keys, KeysArgs
 from components.aws.naming import Names
 from components.aws.network import Network, NetworkArgs, NetworkHandle, given_network
+from components.aws.node_group import Size
 from components.aws.node_role import NodeRole, NodeRoleArgs
 from components.aws.registry import Registry, RegistryArgs
 from components.aws.system_node_pool import SystemNodePool, SystemNodePoolArgs
@@ -43,6 +44,8 @@ class Plot:
     tags: Mapping[str, str]
     opts: ResourceOptions
     """The foundation as parent, and the one provider."""
+    sizes: Mapping[str, Size] | None = None
+    """Of the node groups now; None where nobody asked."""
 
     @property
     def ephemeral(self) -> bool:
@@ -112,15 +115,17 @@ def _network(plot: Plot, keys: Keys) -> NetworkHandle:
 
 
 def _cluster(plot: Plot, keys: Keys, network: NetworkHandle) -> EksCluster:
-    settings = plot.config.cluster
+    settings, names = plot.config.cluster, plot.names
+    # the deployments' role has an entry already (github_access.py), and EKS takes each principal once
+    own = {names.arn("iam", f"role/{names.name('deploy', 64)}")} if plot.config.github else set()
     args = EksClusterArgs(
-        names=plot.names,
+        names=names,
         version=settings.version,
         network=network,
         key=keys.cluster,
         log_key=keys.logs,
         public_cidrs=settings.public_cidrs,
-        admins=settings.admins,
+        admins=[arn for arn in settings.admins if arn not in own],
         log_days=settings.log_days,
         deletion_protection=plot.asked.retain,
         service_cidr=settings.service_cidr,
@@ -144,6 +149,7 @@ def _system_nodes(
         version=plot.config.cluster.version,
         tags=plot.tags,
         after=after,
+        sizes=plot.sizes,
     )
     return SystemNodePool("system", args, plot.opts)
 
@@ -165,6 +171,7 @@ def _gpu_nodes(
         version=plot.config.cluster.version,
         tags=plot.tags,
         after=after,
+        sizes=plot.sizes,
     )
     return GpuNodePool(f"gpu-{name}", args, plot.opts)
 

@@ -65,6 +65,25 @@ def test_a_pool_grows_in_place(ground: AwsProject) -> None:
     assert {ground.scaling(group)["MaxSize"] for group in pool} == {most}
 
 
+def test_other_bounds_of_a_pool_end_no_node_that_the_autoscaler_started(ground: AwsProject) -> None:
+    pool = next(group for group in ground.groups() if "-gpu-" in group["nodegroupName"])
+    name, most = pool["nodegroupName"], pool["scalingConfig"]["maxSize"]
+    ground.account().client("eks").update_nodegroup_config(
+        clusterName=pool["clusterName"], nodegroupName=name, scalingConfig={"desiredSize": 2}
+    )
+    ground.pulumi("up", "--skip-preview", "--expect-no-changes").must_succeed()
+
+    def wider(settings: Settings) -> None:
+        settings["gpu_pools"][0]["max"] = most + 1
+
+    ground.change(wider)
+    ground.pulumi("up", "--skip-preview").must_succeed()
+
+    after = next(group for group in ground.groups() if group["nodegroupName"] == name)
+    assert after["scalingConfig"] == {"minSize": 0, "maxSize": most + 1, "desiredSize": 2}
+    ground.pulumi("up", "--skip-preview", "--expect-no-changes").must_succeed()
+
+
 def test_a_new_pool_leaves_the_others_alone(ground: AwsProject) -> None:
     def another(settings: Settings) -> None:
         first = settings["gpu_pools"][0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from pulumi import ResourceOptions
 
 from components.aws.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.aws.gpu_nodes import GpuNodes
+from components.aws.node_group import Size
 from components.aws.node_role import NodeRole, NodeRoleArgs
 from components.aws.system_node_pool import SystemNodePool, SystemNodePoolArgs
 from tests.components.aws_ground import NAMES, cluster, network, on_aws
@@ -36,11 +38,15 @@ class Pool:
 L4 = GpuNodes(instance_types=["g6.xlarge", "g6.2xlarge"])
 
 
-def gpu(nodes: GpuNodes = L4, pool: Pool = Pool(), *, preview: bool = False) -> Engine:
-    return on_aws(lambda opts: made(opts, nodes, pool), preview=preview)
+def gpu(
+    nodes: GpuNodes = L4, pool: Pool = Pool(), *, preview: bool = False, sizes: Mapping[str, Size] | None = None
+) -> Engine:
+    return on_aws(lambda opts: made(opts, nodes, pool, sizes), preview=preview)
 
 
-def made(opts: ResourceOptions, nodes: GpuNodes = L4, pool: Pool = Pool()) -> GpuNodePool:
+def made(
+    opts: ResourceOptions, nodes: GpuNodes = L4, pool: Pool = Pool(), sizes: Mapping[str, Size] | None = None
+) -> GpuNodePool:
     args = GpuNodePoolArgs(
         names=NAMES,
         pool=pool,
@@ -52,6 +58,7 @@ def made(opts: ResourceOptions, nodes: GpuNodes = L4, pool: Pool = Pool()) -> Gp
         role=NodeRole("nodes", NodeRoleArgs(names=NAMES), opts),
         version="1.36",
         tags=TAGS,
+        sizes=sizes,
     )
     return GpuNodePool("gpu-train", args, opts)
 

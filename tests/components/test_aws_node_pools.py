@@ -10,6 +10,7 @@ from pulumi import ResourceOptions
 
 from components.aws.gpu_node_pool import GpuNodePool, GpuNodePoolArgs
 from components.aws.gpu_nodes import GpuNodes
+from components.aws.node_group import Size
 from components.aws.node_role import NodeRole, NodeRoleArgs
 from tests.components.aws_ground import NAMES, cluster, network, on_aws, registered, statements
 from tests.components.aws_pools import L4, LABELS, TAINTS, TEMPLATE, Pool, gpu, group, made, name_of, system
@@ -168,3 +169,32 @@ def test_a_preview_registers_what_an_up_registers() -> None:
 def test_how_many_nodes_there_are_is_the_autoscaler_s(one: Engine) -> None:
     assert group(one).ignores == ("scalingConfig.desiredSize",)
     assert one.one(TEMPLATE).ignores == (), "the control: nothing else is ignored"
+
+
+@pytest.mark.parametrize(
+    ("now", "pool", "desired"),
+    [
+        (Size(min=0, max=2, desired=2), Pool(max=4), 2),
+        (Size(min=0, max=4, desired=1), Pool(min=2), 2),
+        (Size(min=0, max=8, desired=7), Pool(max=4), 4),
+    ],
+    ids=["a higher maximum ends no node", "a higher minimum starts what it asks for", "a lower maximum is kept"],
+)
+def test_a_change_of_bounds_takes_along_how_many_nodes_there_are(now: Size, pool: Pool, desired: int) -> None:
+    """The provider sends all three numbers at once, and an ignored one as it was at the last refresh."""
+    found = group(gpu(pool=pool, sizes={name_of(L4): now}))
+    assert found.inputs["scalingConfig"] == {"minSize": pool.min, "maxSize": pool.max, "desiredSize": desired}
+    assert found.ignores == ()
+
+
+def test_within_the_same_bounds_how_many_nodes_there_are_is_the_autoscaler_s() -> None:
+    found = group(gpu(sizes={name_of(L4): Size(min=0, max=4, desired=3)}))
+    assert found.inputs["scalingConfig"]["desiredSize"] == 0
+    assert found.ignores == ("scalingConfig.desiredSize",)
+
+
+def test_a_group_that_comes_in_place_of_another_starts_with_its_own_minimum() -> None:
+    """With the number of the one before it, GPUs would start that nobody asked for, or more than its maximum."""
+    found = group(gpu(sizes={"another": Size(min=0, max=9, desired=9)}))
+    assert found.inputs["scalingConfig"]["desiredSize"] == 0
+    assert found.ignores == ()

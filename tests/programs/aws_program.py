@@ -14,7 +14,7 @@ import pulumi
 import yaml
 
 from components.seam import Place
-from infra.aws import kubeconfig
+from infra.aws import kubeconfig, sizes
 from infra.engine import manifests
 from stacks.config import load
 from stacks.environment import deploy
@@ -79,7 +79,8 @@ def deployed(
         for key, value in deploy(place, config).as_dict().items():
             pulumi.Output.from_input(value).apply(partial(known.__setitem__, key))
 
-    with mock.patch.object(kubeconfig, "write"):  # a stack of that name may be live in this checkout
+    # a stack of that name may be live in this checkout; and nobody here could be asked how many nodes it has
+    with mock.patch.object(kubeconfig, "write"), mock.patch.object(sizes, "now", return_value=None):
         return run(program, engine=Cloud(), preview=preview), known
 
 
