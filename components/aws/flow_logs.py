@@ -92,6 +92,8 @@ def rights_on(group: str) -> dict[str, Any]:
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams"],
                 "Resource": [group, f"{group}:*"],
-            }
+            },
+            # the service looks for the group before it writes; CloudWatch has no resource for that list
+            {"Sid": "DescribeGroups", "Effect": "Allow", "Action": ["logs:DescribeLogGroups"], "Resource": ["*"]},
         ],
     }

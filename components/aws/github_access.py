@@ -38,7 +38,7 @@ class GithubAccessArgs:
 
     names: Names
     repository: str
-    """OWNER/NAME."""
+    """As GitHub's tokens name it: OWNER/NAME, or OWNER@ID/NAME@ID where the repository has immutable subjects."""
     cluster: EksCluster
     provider_arn: Input[str] | None = None
     """The account's provider for GitHub, which can be there only once; made here when absent."""
@@ -193,9 +193,10 @@ def _roles(names: Names) -> list[Statement]:
             "Resource": [names.arn("iam", f"oidc-provider/{ISSUER}")],
         },
         {
+            # EKS looks with the caller's rights whether the role of node groups is there, and refuses without
             "Sid": "RolesOfServices",
             "Effect": "Allow",
-            "Action": ["iam:CreateServiceLinkedRole"],
+            "Action": ["iam:CreateServiceLinkedRole", "iam:GetRole"],
             "Resource": [names.arn("iam", "role/aws-service-role/*")],
         },
     ]

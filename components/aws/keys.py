@@ -18,7 +18,11 @@ from components.aws.naming import Names
 
 LOG_GROUPS = ("/aws/eks/", "/aws/vpc/", "/aws/rds/instance/")
 """Where the environment's log groups lie: one of these, then a name that begins with the stem."""
-_USE = ("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey", "kms:DescribeKey")
+_USE = (
+    *("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:GenerateDataKey"),
+    *("kms:GenerateDataKeyWithoutPlaintext", "kms:DescribeKey"),
+)
+"""What CloudWatch Logs is documented to need, its wildcards written out."""
 _ADMINISTER = (
     "kms:DescribeKey",
     "kms:GetKeyPolicy",

@@ -116,7 +116,10 @@ class AwsOperatorImages(Settings):
 class GithubSettings(Settings):
     """`slipway:substrate.github`: roles that workflows of one repository may take, without a stored key."""
 
-    repository: str = Field(pattern=r"^[\w.-]+/[\w.-]+$", description="OWNER/NAME")
+    repository: str = Field(
+        pattern=r"^[\w.-]+/[\w.-]+$|^[\w.-]+@[0-9]+/[\w.-]+@[0-9]+$",
+        description="OWNER/NAME; OWNER@ID/NAME@ID where GitHub's tokens carry ids (made or renamed since 2026-07-15)",
+    )
     deploy_environment: str = Field(default="production", description="the GitHub environment that may deploy")
     provider_arn: Arn | None = Field(default=None, description="the account's OIDC provider for GitHub, if it has one")
 

@@ -24,9 +24,9 @@ DATA = re.compile(
 WRITES = re.compile(r":(Create|Put|Delete|Update|Attach|Detach|Modify|Pass|Tag|Untag|Run|Start|Stop|Set|Associate)")
 
 
-def access(*, preview: bool = False, **changed: Any) -> Engine:
+def access(*, preview: bool = False, repository: str = "example/slipway", **changed: Any) -> Engine:
     def make(opts: ResourceOptions) -> None:
-        args = GithubAccessArgs(names=NAMES, repository="example/slipway", cluster=cluster(opts), **changed)
+        args = GithubAccessArgs(names=NAMES, repository=repository, cluster=cluster(opts), **changed)
         GithubAccess("github", args, opts)
 
     return on_aws(make, preview=preview)
@@ -54,6 +54,12 @@ def test_each_role_is_for_one_kind_of_job_of_one_repository(up: Engine, role: st
     assert found["Condition"] == {
         "StringEquals": {f"{ISSUER}:aud": "sts.amazonaws.com", f"{ISSUER}:sub": f"repo:example/slipway:{subject}"}
     }
+
+
+def test_a_repository_whose_tokens_carry_ids_is_named_with_them() -> None:
+    """GitHub writes them into the subject of repositories that were made or renamed since July 2026."""
+    found = trust(access(repository="example@12/slipway@345"), "preview")["Condition"]["StringEquals"]
+    assert found[f"{ISSUER}:sub"] == "repo:example@12/slipway@345:pull_request"
 
 
 def test_no_pattern_lets_another_repository_in(up: Engine) -> None:
@@ -112,6 +118,18 @@ def test_a_deployment_touches_no_role_but_the_environment_s(up: Engine) -> None:
                 assert resource.startswith(
                     ("arn:aws:iam::123456789012:role/slipway-prod-", "arn:aws:iam::123456789012:role/aws-service-role/")
                 )
+
+
+def test_a_deployment_may_look_whether_the_roles_of_services_are_there(up: Engine) -> None:
+    """EKS does so as the caller before it makes a node group: `Failed to validate if SLR ... already exists`."""
+    (services,) = [one for one in policy(up, "deploy") if one["Sid"] == "RolesOfServices"]
+    assert {"iam:CreateServiceLinkedRole", "iam:GetRole"} <= set(services["Action"])
+    assert services["Resource"] == ["arn:aws:iam::123456789012:role/aws-service-role/*"]
+
+
+def test_what_iam_knows_no_resource_for_a_preview_reads_everywhere(up: Engine) -> None:
+    (everywhere,) = [one for one in policy(up, "preview") if one["Sid"] == "DescribeSetup"]
+    assert {"sns:GetSubscriptionAttributes", "servicequotas:GetServiceQuota"} <= set(everywhere["Action"])
 
 
 def test_a_deployment_lends_roles_only_to_services_that_need_one(up: Engine) -> None:

@@ -74,6 +74,15 @@ def test_the_log_key_serves_this_stack_s_log_groups_only(path: str) -> None:
     assert not any(fnmatchcase(arn, pattern) for pattern in log_groups(OTHER)), "the control: another stack's key"
 
 
+def test_cloudwatch_logs_may_all_that_it_is_documented_to_need() -> None:
+    """`Encrypt*`, `Decrypt*`, `ReEncrypt*`, `GenerateDataKey*` and `Describe*`, of what is symmetric."""
+    actions = statements(keys(ARGS).one(KEY, "keys-logs"))["Logs"]["Action"]
+    assert set(actions) == {
+        *("kms:Encrypt", "kms:Decrypt", "kms:ReEncryptFrom", "kms:ReEncryptTo", "kms:DescribeKey"),
+        *("kms:GenerateDataKey", "kms:GenerateDataKeyWithoutPlaintext"),
+    }
+
+
 def test_only_the_log_key_lets_services_in_and_only_this_account_s() -> None:
     engine = keys(ARGS)
     services = {
