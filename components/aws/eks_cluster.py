@@ -10,12 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulumi import ComponentResource, Input, Output, Resource, ResourceOptions
-from pulumi_aws import cloudwatch, eks, iam
+from pulumi_aws import cloudwatch, eks, iam, vpc
 
 from components.aws.iam import assumed_by, document, encrypt_cluster
 from components.aws.naming import Names
 from components.aws.network import NetworkHandle
 
+_HTTPS = 443
+_ZONES = 2
 LOGS = ("api", "audit", "authenticator", "controllerManager", "scheduler")
 ADMIN_POLICY = "cluster-access-policy/AmazonEKSClusterAdminPolicy"
 
@@ -33,7 +35,7 @@ class EksClusterArgs:
     log_key: Input[str]
     """ARN of the key of the log group."""
     public_cidrs: Sequence[str] = ()
-    """Who may reach the API server from outside the network; nobody when empty."""
+    """Who may reach the API server from outside the network; nobody when empty, and then whoever is inside."""
     admins: Sequence[str] = ()
     """ARNs of the IAM principals that administer the cluster, the one that runs `up` among them."""
     log_days: int = 90
@@ -70,7 +72,7 @@ class EksCluster(ComponentResource):
         self.certificate = cluster.certificate_authority.apply(lambda authority: authority.data)
         self.security_group = cluster.vpc_config.apply(lambda config: config.cluster_security_group_id)
         admins = [entry for arn in args.admins for entry in administrator(name, arn, self, cluster)]
-        self.ready = [cluster, *admins]
+        self.ready = [cluster, *admins, *self._inside(name, args)]
         self.register_outputs(
             {
                 "cluster_name": self.cluster_name,
@@ -80,6 +82,22 @@ class EksCluster(ComponentResource):
                 "security_group": self.security_group,
             }
         )
+
+    def _inside(self, name: str, args: EksClusterArgs) -> Sequence[Resource]:
+        """Let the VPC reach a cluster that has no other way in: its own group admits nodes alone."""
+        if args.public_cidrs:
+            return []
+        entrance = vpc.SecurityGroupIngressRule(
+            f"{name}-inside",
+            security_group_id=self.security_group,
+            description="The API server, from inside the VPC",
+            ip_protocol="tcp",
+            from_port=_HTTPS,
+            to_port=_HTTPS,
+            cidr_ipv4=args.network.cidr,
+            opts=ResourceOptions(parent=self),
+        )
+        return [entrance]
 
     def _before(self, name: str, args: EksClusterArgs) -> tuple[iam.Role, Sequence[Resource]]:
         """Declare the role, its rights, and the log group: EKS makes one that keeps everything for ever, if none is."""
@@ -119,7 +137,9 @@ class EksCluster(ComponentResource):
             version=args.version,
             role_arn=role.arn,
             vpc_config={
-                "subnet_ids": [subnet.id for subnet in args.network.private],
+                # EKS never lets a cluster's zones change, and wants two: the first ones, so that nodes may get a third.
+                # Nodes need no interface of the control plane in their own zone
+                "subnet_ids": [subnet.id for subnet in args.network.private[:_ZONES]],
                 "endpoint_private_access": True,
                 "endpoint_public_access": bool(args.public_cidrs),
                 **public,

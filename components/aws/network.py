@@ -203,11 +203,11 @@ class Network(ComponentResource):
 def given_network(
     vpc_id: Input[str], cidr: str, private: Mapping[str, Input[str]], public: Mapping[str, Input[str]]
 ) -> NetworkHandle:
-    """A network that somebody else keeps; subnets by zone."""
+    """A network that somebody else keeps; subnets by zone, the private ones in the order of the zones' importance."""
     return NetworkHandle(
         vpc_id=Output.from_input(vpc_id),
         cidr=cidr,
-        private=[Subnet(zone, Output.from_input(subnet)) for zone, subnet in sorted(private.items())],
+        private=[Subnet(zone, Output.from_input(subnet)) for zone, subnet in private.items()],
         public=[Subnet(zone, Output.from_input(subnet)) for zone, subnet in sorted(public.items())],
         ready=[],
     )

@@ -5,6 +5,7 @@ It is asked while the stack file is read, before any call; it knows instance typ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from infra.aws.settings import AwsConfig, GpuNodeSettings
 
 _WORLD = "0.0.0.0/0"
+_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+")
+_SESSION = re.compile(r"(arn:[a-z-]+):sts::([0-9]{12}):assumed-role/([^/]+)/.+")
 _SETTINGS = {"capacity_block_id": "capacity_block", "capacity": "capacity_block"}
 """Fields of the machines that have another name in the stack file."""
 _GIB_FOR_THE_SYSTEM = 1.0
@@ -110,6 +113,7 @@ def _cluster(config: AwsConfig) -> Iterator[Problem]:
             "nobody may enter the cluster, not even who runs `up`",
             "list the role that runs `up`: arn:aws:iam::ACCOUNT:role/NAME",
         )
+    yield from _admins(cluster.admins)
     if cluster.public_endpoint and not cluster.public_cidrs:
         yield Problem(
             "substrate.cluster.public_endpoint",
@@ -128,6 +132,19 @@ def _cluster(config: AwsConfig) -> Iterator[Problem]:
         yield Problem(
             "substrate.cluster.public_cidrs", _WORLD, "is the whole world", "list the ranges of those who need it"
         )
+
+
+def _admins(admins: Sequence[str]) -> Iterator[Problem]:
+    """EKS takes roles and users themselves, each once; a session of one is what `sts` calls who asks."""
+    path = "substrate.cluster.admins"
+    for arn in dict.fromkeys(admins):
+        if admins.count(arn) > 1:
+            yield Problem(path, arn, "is listed twice, and EKS takes each once", "remove one of them")
+        if not _PRINCIPAL.fullmatch(arn):
+            session = _SESSION.fullmatch(arn)
+            partition, account, role = session.groups() if session else ("arn:aws", "ACCOUNT", "NAME")
+            fix = f"list the role: {partition}:iam::{account}:role/{role}"
+            yield Problem(path, arn, "is no IAM role or user, and EKS lets in nobody else", fix)
 
 
 def _nodes(config: AwsConfig) -> Iterator[Problem]:

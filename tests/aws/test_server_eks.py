@@ -57,6 +57,17 @@ def test_deletion_protection_is_taken_off_before_a_cluster_can_be_deleted(accoun
     refused("ResourceNotFoundException", account.describe)
 
 
+def test_a_control_plane_stays_in_the_zones_that_it_was_made_in(account: Account) -> None:
+    account.cluster()
+    third = [*account.subnets, account.subnet("10.0.7.0/24", "us-east-1c")]
+
+    def move(subnets: list[str]) -> None:
+        account.eks.update_cluster_config(name=account.name, resourcesVpcConfig={"subnetIds": subnets})
+
+    assert "exact set of AZs" in refused("InvalidParameterException", lambda: move(third))
+    move([account.subnets[0], account.subnet("10.0.8.0/24", "us-east-1b")])
+
+
 def test_a_cluster_is_refused_for_what_it_stands_on(account: Account) -> None:
     same_zone = [account.subnets[0], account.subnet("10.0.9.0/24", "us-east-1a")]
     cases: dict[str, dict[str, Any]] = {

@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 import pytest
 
+from components.aws.network import given_network
 from tests.components.aws_ground import ADMIN, GROUP, KEY, NAMES, cluster, on_aws, registered, statements
 from tests.mock_engine import Engine
 
@@ -50,6 +51,31 @@ def test_the_api_server_answers_only_inside_unless_addresses_are_listed(up: Engi
     assert opened["endpointPrivateAccess"] is True
     assert opened["endpointPublicAccess"] is True
     assert opened["publicAccessCidrs"] == ["203.0.113.0/24"]
+
+
+def test_who_is_inside_reaches_a_cluster_that_answers_only_there(up: Engine) -> None:
+    """The cluster's own group admits its nodes alone: a machine in the VPC would wait for ever."""
+    (entrance,) = up.all("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule")
+    rule = entrance.inputs
+    assert rule["securityGroupId"] == GROUP
+    assert (rule["ipProtocol"], rule["fromPort"], rule["toPort"], rule["cidrIpv4"]) == ("tcp", 443, 443, "10.0.0.0/16")
+    opened = on_aws(lambda opts: cluster(opts, public_cidrs=["203.0.113.0/24"]))
+    assert opened.all("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule") == []
+
+
+def test_a_third_zone_that_comes_later_leaves_the_control_plane_where_it_is() -> None:
+    """EKS refuses subnets in other zones than those that the cluster was made in."""
+    zones = ["us-east-1b", "us-east-1c", "us-east-1a"]
+
+    def subnets(count: int) -> list[str]:
+        def make(opts: pulumi.ResourceOptions) -> None:
+            there = given_network("vpc-1", "10.0.0.0/16", {zone: f"subnet-{zone}" for zone in zones[:count]}, {})
+            cluster(opts, network=there)
+
+        found: list[str] = inputs(on_aws(make))["vpcConfig"]["subnetIds"]
+        return found
+
+    assert subnets(2) == subnets(3) == ["subnet-us-east-1b", "subnet-us-east-1c"]
 
 
 def test_api_objects_are_encrypted_with_the_environment_s_key(up: Engine) -> None:

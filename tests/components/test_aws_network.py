@@ -157,7 +157,8 @@ def test_the_flow_log_role_writes_to_one_group_and_serves_this_account_only(smal
     (trust,) = document(small.one("aws:iam/role:Role"), "assumeRolePolicy")["Statement"]
     assert trust["Principal"] == {"Service": "vpc-flow-logs.amazonaws.com"}
     assert trust["Condition"]["StringEquals"] == {"aws:SourceAccount": NAMES.account}
-    (right,) = document(small.one("aws:iam/rolePolicy:RolePolicy"))["Statement"]
+    right, look = document(small.one("aws:iam/rolePolicy:RolePolicy"))["Statement"]
+    assert (look["Action"], look["Resource"]) == (["logs:DescribeLogGroups"], ["*"]), "a list has no resource"
     group = small.one("aws:cloudwatch/logGroup:LogGroup").inputs["name"]
     arn = f"arn:aws:logs:eu-central-1:123456789012:log-group:{group}"
     assert right["Resource"] == [arn, f"{arn}:*"]
@@ -204,4 +205,4 @@ def test_a_given_network_is_used_and_nothing_is_made_in_it() -> None:
 
     engine = run(program)
     assert engine.registrations == []
-    assert seen == {"zones": ["a", "b"], "ready": [], "ids": ["vpc-1", "subnet-a", "subnet-b"]}
+    assert seen == {"zones": ["b", "a"], "ready": [], "ids": ["vpc-1", "subnet-b", "subnet-a"]}, "the first stay first"

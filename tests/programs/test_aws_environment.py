@@ -233,7 +233,9 @@ def test_a_vpc_and_a_bucket_of_ones_own_are_used_and_not_made() -> None:
     engine, _ = deployed("prod", network=None, vpc=vpc)
     assert engine.all("aws:ec2/vpc:Vpc") == []
     cluster = engine.one("aws:eks/cluster:Cluster").inputs["vpcConfig"]
-    assert set(cluster["subnetIds"]) == set(subnets.values())
+    assert cluster["subnetIds"] == ["subnet-a", "subnet-b"], "zones of the control plane never change"
+    system = engine.one("aws:eks/nodeGroup:NodeGroup", "system-nodes").inputs
+    assert set(system["subnetIds"]) == set(subnets.values())
 
 
 def gpu_groups(engine: Engine) -> list[Registration]:

@@ -55,6 +55,13 @@ def test_the_committed_stack_files_are_accepted(stack: str) -> None:
     assert aws(config).image is not None, "a preview of it shows the workloads too"
 
 
+def test_a_repository_is_named_as_github_s_tokens_name_it() -> None:
+    for name in ("example/slipway", "example@12/slipway@345"):
+        github = aws(load(changed(substrate__github__repository=name), now=NOW)).github
+        assert github is not None
+        assert github.repository == name
+
+
 def test_production_is_kept_and_experiments_are_not() -> None:
     assert load(stack_file("prod")).artifacts.retain
     gpu = load(stack_file("gpu"))
@@ -95,6 +102,13 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"substrate__cluster__public_cidrs": ["0.0.0.0/0"]}, ["slipway:substrate.cluster.public_cidrs", "whole world"]),
     ({"substrate__cluster__public_endpoint": False}, ["slipway:substrate.cluster.public_cidrs", "has no effect"]),
     ({"substrate__cluster__admins": []}, ["slipway:substrate.cluster.admins", "nobody may enter"]),
+    (
+        {"substrate__cluster__admins": ["arn:aws:sts::111122223333:assumed-role/Admin/ann"]},
+        ["slipway:substrate.cluster.admins", "no IAM role or user", "arn:aws:iam::111122223333:role/Admin"],
+    ),
+    ({"substrate__cluster__admins": ["arn:aws:iam::111122223333:root"]}, ["no IAM role or user", "role/NAME"]),
+    ({"substrate__cluster__admins": ["arn:aws:iam::111122223333:role/a/Admin"] * 2}, ["listed twice"]),
+    ({"substrate__github__repository": "example@12/slipway"}, ["slipway:substrate.github.repository"]),
     ({"substrate__system_nodes__min": 9}, ["slipway:substrate.system_nodes", "min must not be above max"]),
     ({"substrate__database__max_storage_gib": 20}, ["slipway:substrate.database.max_storage_gib", "tenth to grow"]),
     ({"substrate__gpu_nodes__l4": None}, ["slipway:substrate.gpu_nodes.l4", "is required"]),

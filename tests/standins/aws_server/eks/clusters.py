@@ -159,8 +159,21 @@ class Clusters:
                 raise invalid_parameter(f"authenticationMode cannot go from {before['authenticationMode']} to {mode}")
         merged = {**(before or {}), **value}
         if key == "resourcesVpcConfig":
+            self._same_zones(before or {}, merged)
             _reachable(merged)
         return merged
+
+    def _same_zones(self, before: Members, after: Members) -> None:
+        """A control plane may move to other subnets, of the zones that it was made in."""
+        was, will = (
+            {subnet["AvailabilityZone"] for subnet in self.state.world.subnets(network["subnetIds"])}
+            for network in (before, after)
+        )
+        if was != will:
+            raise invalid_parameter(
+                f"Provided subnets belong to the AZs {sorted(will)}. But they should belong to the exact set of AZs "
+                f"{sorted(was)} in which subnets were provided during cluster creation"
+            )
 
     def update_cluster_version(self, given: Members) -> Members:
         cluster = self.state.cluster(given["name"])
