@@ -56,6 +56,25 @@ def resources(cpu: str, memory: str, *, cpu_limit: str | None = None, **more: st
     }
 
 
+def cores(number: float) -> str:
+    """Return CPUs as Kubernetes itself writes them.
+
+    KubeRay writes its resources back whole and every quantity in this one way; one that the program wrote otherwise
+    would be a change in every `up`, since Pulumi's plugin knows the quantities of built-in kinds only.
+    """
+    thousandths = round(number * 1000)
+    return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+
+
+def mebibytes(number: int) -> str:
+    """Return an amount of memory, given in MiB, as Kubernetes itself writes it."""
+    for suffix in ("Mi", "Gi", "Ti"):
+        if number % 1024:
+            return f"{number}{suffix}"
+        number //= 1024
+    return f"{number}Pi"
+
+
 def env(values: Mapping[str, Input[str]]) -> list[Manifest]:
     """Return plain environment variables."""
     return [{"name": name, "value": value} for name, value in values.items()]

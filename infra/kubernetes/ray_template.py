@@ -166,14 +166,17 @@ def _head(context: Context, workload: Workload, environment: Sequence[Manifest])
 def _worker(context: Context, workload: Workload, group: Group, environment: Sequence[Manifest]) -> Manifest:
     ports = {"metrics": 8080, **({"serve": SERVING_PORT} if workload.serves else {})}
     container = _ray_container(context, "ray-worker", workload, environment, ports)
-    memory = f"{int(group.memory_gib * 1024)}Mi"
+    memory = pods.mebibytes(int(group.memory_gib * 1024))
     container["resources"] = pods.resources(
-        f"{int(group.cpus * 1000)}m", memory, cpu_limit=str(math.ceil(group.cpus) + 1), **gpu_resources(group.gpus)
+        pods.cores(group.cpus), memory, cpu_limit=str(math.ceil(group.cpus) + 1), **gpu_resources(group.gpus)
     )
     object_store = int(group.memory_gib * _OBJECT_STORE * _GIB)
-    template = _pod(context, workload, container, shared_memory=f"{object_store // 2**20}Mi", token=False)
+    template = _pod(context, workload, container, shared_memory=pods.mebibytes(object_store // 2**20), token=False)
     if group.pool is not None:
-        template["spec"] |= placement(group.pool, context.config.platform)
+        # nothing empty: KubeRay leaves it out when it writes its resource back, which then differs from what is wanted
+        template["spec"] |= {
+            key: value for key, value in placement(group.pool, context.config.platform).items() if value
+        }
     return {
         "groupName": group.name,
         "replicas": group.minimum,

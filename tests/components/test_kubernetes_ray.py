@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from components.settings import SettingError
+from infra.kubernetes import pods
+from infra.kubernetes.fit import quantity
 from infra.kubernetes.names import Storage
 from infra.kubernetes.ray_template import WORKER, ray_version
 from tests.components.kuberay_schema import faults
@@ -138,11 +141,72 @@ def test_the_dashboard_is_not_routed_outside(declared: Engine) -> None:
     assert {cluster["headGroupSpec"]["serviceType"] for cluster in clusters(declared)} == {"ClusterIP"}
 
 
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that holds no other, with where it is."""
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    if not pairs:
+        yield path, value
+    for key, item in pairs:
+        yield from leaves(item, f"{path}.{key}")
+
+
+def is_written_back_as_it_is(path: str, value: Any) -> bool:
+    """Whether Go's types of a resource write a value as they read it: quantities in one form, nothing empty."""
+    if value in ({}, [], "", None):
+        return False
+    if not re.search(r"\.(requests|limits)\.[^.]+$|\.sizeLimit$", path):
+        return True
+    number, unit = re.fullmatch(r"(\d+)([A-Za-z]*)", value).groups()  # type: ignore[union-attr]
+    return int(number) % {"": 1001, "m": 1000, "Mi": 1024, "Gi": 1024}[unit] != 0
+
+
+def test_what_kuberay_writes_back_is_what_was_asked_for(declared: Engine) -> None:
+    """It writes whole objects; what then reads otherwise would be a change in every `up`."""
+    found = {
+        path: value
+        for type_ in (RAY_JOB, RAY_SERVICE, RAY_CLUSTER)
+        for item in declared.all(type_)
+        for path, value in leaves(item.inputs["spec"])
+    }
+    assert any(path.endswith(".limits.memory") for path in found), "the control: there are quantities"
+    assert {path: value for path, value in found.items() if not is_written_back_as_it_is(path, value)} == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (".limits.memory", "2048Mi"),
+        (".requests.cpu", "1000m"),
+        (".emptyDir.sizeLimit", "1024Mi"),
+        (".nodeSelector", {}),
+    ],
+)
+def test_the_check_sees_what_go_would_write_otherwise(path: str, value: Any) -> None:
+    assert not is_written_back_as_it_is(path, value)
+
+
+@pytest.mark.parametrize(
+    ("written", "form"),
+    [
+        (pods.cores(0.5), "500m"),
+        (pods.cores(1), "1"),
+        (pods.cores(1.5), "1500m"),
+        (pods.cores(0.29), "290m"),
+        (pods.mebibytes(512), "512Mi"),
+        (pods.mebibytes(1536), "1536Mi"),
+        (pods.mebibytes(2048), "2Gi"),
+        (pods.mebibytes(2**20), "1Ti"),
+    ],
+)
+def test_amounts_are_written_in_the_form_of_kubernetes(written: str, form: str) -> None:
+    assert written == form
+
+
 def test_shared_memory_holds_the_object_store(declared: Engine) -> None:
     for cluster in clusters(declared):
         for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
             volumes = {volume["name"]: volume for volume in group["template"]["spec"]["volumes"]}
-            size = int(volumes["shared-mem"]["emptyDir"]["sizeLimit"].removesuffix("Mi")) * 2**20
+            size = quantity(volumes["shared-mem"]["emptyDir"]["sizeLimit"])
             assert volumes["shared-mem"]["emptyDir"]["medium"] == "Memory"
             assert int(group["rayStartParams"]["object-store-memory"]) < size
 
@@ -161,7 +225,7 @@ def test_gpu_workers_land_on_their_pool_and_ask_for_its_gpus() -> None:
     assert template["tolerations"][0]["key"] == "nvidia.com/gpu"
     limits = template["containers"][0]["resources"]["limits"]
     assert limits["nvidia.com/gpu"] == "1"
-    assert limits["memory"] == f"{24 * 1024}Mi", "half a node's GPUs, half of its memory"
+    assert limits["memory"] == "24Gi", "half a node's GPUs, half of its memory"
 
 
 def test_workers_without_gpus_go_to_no_gpu_node() -> None:
@@ -199,7 +263,7 @@ def test_a_shared_cluster_has_workers_of_the_training_s_size_and_the_volume_with
     (cpu,) = engine.one(RAY_CLUSTER).inputs["spec"]["workerGroupSpecs"]
     (container,) = cpu["template"]["spec"]["containers"]
     assert (cpu["resources"]["CPU"], cpu["maxReplicas"]) == ("6", 12)
-    assert container["resources"]["requests"] == {"cpu": "6000m", "memory": "10240Mi"}
+    assert container["resources"]["requests"] == {"cpu": "6", "memory": "10Gi"}
     assert "artifacts" in [
         volume.get("persistentVolumeClaim", {}).get("claimName") for volume in cpu["template"]["spec"]["volumes"]
     ]

@@ -167,6 +167,23 @@ def test_a_path_reads_as_it_is_written(text: str) -> None:
     assert difference.format_path(difference.parse_path(text)) == text
 
 
+@pytest.mark.parametrize(
+    ("asked", "live"), [({"memory": "1024Mi"}, {"memory": "1Gi"}), ({"nodeSelector": {}}, {"other": 1})]
+)
+def test_what_a_controller_writes_in_other_words_is_a_change_of_a_custom_resource_alone(
+    asked: Object, live: Object
+) -> None:
+    """The official plugin normalizes by client-go's scheme, which has built-in kinds only (clients.Normalize)."""
+    wanted, there = ({"limits": side} if "memory" in side else side for side in (asked, live))
+    for kind, changes in (("apps/v1/Deployment", False), ("ray.io/v1/RayJob", True), ("v1/Pod", False)):
+        group_version, _, name = kind.rpartition("/")
+        frame = {"apiVersion": group_version, "kind": name, "metadata": NAMES}
+        wanted_object, live_object = {**frame, "spec": wanted}, {**frame, "spec": there}
+        of = objects.kind_of(wanted_object)
+        old = objects.pruned(live_object, wanted_object, typed=objects.is_typed(of))
+        assert bool(difference.compare(of, live_object, old, wanted_object, (), Settings()).changes) is changes
+
+
 @pytest.mark.parametrize(("one", "other"), [("1024Mi", "1Gi"), ("0.5", "500m"), (1, "1000m"), ("1e3", "1k")])
 def test_quantities_are_numbers(one: Any, other: Any) -> None:
     assert difference.quantity(one) == difference.quantity(other) is not None

@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from tests.standins.kubernetes_plugin.objects import AUTONAMED, Kind, Object, annotation, name_of, namespace_of
+from tests.standins.kubernetes_plugin.objects import (
+    AUTONAMED,
+    Kind,
+    Object,
+    annotation,
+    is_typed,
+    name_of,
+    namespace_of,
+)
 from tests.standins.kubernetes_plugin.settings import Settings
 from tests.standins.kubernetes_plugin.values import UNKNOWN, Unknown, contains
 from tests.standins.plugin.paths import Change, Path, format_path, parse_path
@@ -103,7 +111,7 @@ def compare(
     skipped = [parse_path(text) for text in ignored]
     found = [
         Change(path, how, any(_touches(path, value, wanted) for wanted in paths))
-        for path, how, value in differences(old, new)
+        for path, how, value in differences(old, new, typed=is_typed(kind))
         if not any(_holds(outer, path) for outer in skipped)
     ]
     found += [Change(UNREADY, "update", replaces=True)] if unready else []
@@ -125,7 +133,7 @@ def replacing_paths(kind: Kind, new: Object, settings: Settings) -> list[Path]:
     return [parse_path(name) for name in names]
 
 
-def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, str, Any]]:
+def differences(old: Any, new: Any, path: Path = (), *, typed: bool = True) -> Iterator[tuple[Path, str, Any]]:
     """Yield (path, add | delete | update, new value)."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
@@ -134,7 +142,7 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, str
             elif key not in old:
                 yield (*path, key), "add", new[key]
             else:
-                yield from differences(old[key], new[key], (*path, key))
+                yield from differences(old[key], new[key], (*path, key), typed=typed)
     elif isinstance(old, list) and isinstance(new, list):
         for index in range(max(len(old), len(new))):
             if index >= len(new):
@@ -142,14 +150,16 @@ def differences(old: Any, new: Any, path: Path = ()) -> Iterator[tuple[Path, str
             elif index >= len(old):
                 yield (*path, index), "add", new[index]
             else:
-                yield from differences(old[index], new[index], (*path, index))
-    elif new is UNKNOWN or contains(new, Unknown) or not _equal(path, old, new):
+                yield from differences(old[index], new[index], (*path, index), typed=typed)
+    elif new is UNKNOWN or contains(new, Unknown) or not _equal(path, old, new, typed=typed):
         yield path, "update", new
 
 
-def _equal(path: Path, old: Any, new: Any) -> bool:
+def _equal(path: Path, old: Any, new: Any, *, typed: bool) -> bool:
     if old == new and isinstance(old, bool) == isinstance(new, bool):
         return True
+    if not typed:
+        return False
     # the API server writes quantities in its own way: 1024Mi becomes 1Gi
     parent = next((step for step in reversed(path[:-1]) if isinstance(step, str)), "")
     if parent in _QUANTITIES or (path and path[-1] in _QUANTITIES):

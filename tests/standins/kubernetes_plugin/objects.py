@@ -164,18 +164,30 @@ def normalized(obj: Object) -> Object:
 _ZEROES: tuple[Any, ...] = ({}, [], "", 0, False, None)
 
 
-def pruned(live: Any, shape: Any) -> Any:
+def is_typed(kind: Kind) -> bool:
+    """Whether the official plugin knows the structure of a kind: it normalizes those only (clients.Normalize).
+
+    For anything else `FromUnstructured` fails, and what a controller has written back in other words is a difference.
+    """
+    return kind.group in _TYPED_GROUPS or (kind.group.endswith(".k8s.io") and kind.group not in _CUSTOM_GROUPS)
+
+
+_TYPED_GROUPS = frozenset(("", "apps", "autoscaling", "batch", "policy"))
+_CUSTOM_GROUPS = frozenset(("apiextensions.k8s.io", "gateway.networking.k8s.io"))  # not in client-go's scheme
+
+
+def pruned(live: Any, shape: Any, *, typed: bool = True) -> Any:
     """Return what a live object says about the fields that some inputs name (pruneLiveState).
 
-    A zero value that the API server leaves out counts as present: the official plugin drops both when it passes inputs
-    through the typed structures.
+    A zero value that the API server leaves out counts as present where the kind is typed: the official plugin drops
+    both when it passes inputs through the typed structures.
     """
     if isinstance(live, dict) and isinstance(shape, dict):
-        found = {key: pruned(live[key], item) for key, item in shape.items() if key in live}
-        absent = {key: item for key, item in shape.items() if key not in live and item in _ZEROES}
+        found = {key: pruned(live[key], item, typed=typed) for key, item in shape.items() if key in live}
+        absent = {key: item for key, item in shape.items() if typed and key not in live and item in _ZEROES}
         return {**found, **absent}
     if isinstance(live, list) and isinstance(shape, list):
-        return [pruned(value, item) for value, item in zip(live, shape, strict=False)]
+        return [pruned(value, item, typed=typed) for value, item in zip(live, shape, strict=False)]
     return live
 
 

@@ -115,7 +115,7 @@ class Provider:
         kind = objects.kind_of_urn(urn)
         old_inputs, live = objects.split_checkpoint(state)
         new = objects.normalized(plain(news))
-        old = objects.pruned(live, objects.normalized(old_inputs))
+        old = objects.pruned(live, objects.normalized(old_inputs), typed=objects.is_typed(kind))
         old.setdefault("apiVersion", new.get("apiVersion"))
         old.setdefault("kind", new.get("kind"))
         sides = [side["metadata"] for side in (old, new) if isinstance(side.get("metadata"), dict)]
@@ -228,7 +228,7 @@ class Provider:
                 return GONE
             raise
         first_version = str(state.get("__initialApiVersion") or kind.api_version)
-        inputs = _as_inputs(live) if from_cluster else objects.pruned(live, old_inputs)
+        inputs = _as_inputs(live) if from_cluster else objects.pruned(live, old_inputs, typed=objects.is_typed(kind))
         wanted = Wanted(inputs, given, objects.field_manager(plain(state), old_inputs), first_version)
         result = Found(identity, wanted.state(live), marked(inputs, given))
         verdict = Verdict(ready=True) if from_cluster else waiting.judge_read(cluster.api, old_inputs, live)
