@@ -156,6 +156,7 @@ def _nodes(config: AwsConfig) -> Iterator[Problem]:
             "min must not be above max",
             f"set max to {nodes.min} or more",
         )
+    yield from _system_types(nodes.instance_types)
     database = config.database
     least = -(-database.storage_gib * 11 // 10)
     if database.max_storage_gib < least:
@@ -165,6 +166,17 @@ def _nodes(config: AwsConfig) -> Iterator[Problem]:
             f"leaves storage_gib, {database.storage_gib}, less than the tenth to grow that RDS wants",
             f"set it to {least} or more",
         )
+
+
+def _system_types(names: Sequence[str]) -> Iterator[Problem]:
+    path, known = "substrate.system_nodes.instance_types", []
+    for name in names:
+        try:
+            known.append(lookup(name))
+        except UnknownInstanceTypeError as error:
+            yield Problem(path, name, *error.rule_and_fix)
+    if len({machine.arm for machine in known}) > 1:
+        yield Problem(path, list(names), "are ARM and x86, and nodes have one image", "name types of one architecture")
 
 
 def _pools(config: AwsConfig, asked: Sequence[GpuPoolSpec]) -> Iterator[Problem]:

@@ -110,6 +110,14 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"substrate__cluster__admins": ["arn:aws:iam::111122223333:role/a/Admin"] * 2}, ["listed twice"]),
     ({"substrate__github__repository": "example@12/slipway"}, ["slipway:substrate.github.repository"]),
     ({"substrate__system_nodes__min": 9}, ["slipway:substrate.system_nodes", "min must not be above max"]),
+    (
+        {"substrate__system_nodes__instance_types": ["m7i.xlarge", "m99i.xlarge"]},
+        ["slipway:substrate.system_nodes.instance_types", "m99i.xlarge", "is no instance type", "did you mean"],
+    ),
+    (
+        {"substrate__system_nodes__instance_types": ["m7i.xlarge", "m7g.xlarge"]},
+        ["slipway:substrate.system_nodes.instance_types", "ARM and x86", "one architecture"],
+    ),
     ({"substrate__database__max_storage_gib": 20}, ["slipway:substrate.database.max_storage_gib", "tenth to grow"]),
     ({"substrate__gpu_nodes__l4": None}, ["slipway:substrate.gpu_nodes.l4", "is required"]),
     ({"substrate__gpu_nodes__other": {"instance_types": ["g6.xlarge"]}}, ["gpu_nodes.other", "no such pool"]),
