@@ -51,6 +51,8 @@ class Registration:
     """Changes of these properties are nobody's business."""
     delete_first: bool = False
     """Whether a replacement deletes before it creates."""
+    waits: tuple[str, str] = ("", "")
+    """How long the engine lets a create and an update take; empty: as long as the provider does by itself."""
 
 
 class Engine(mocks.Mocks):
@@ -58,6 +60,8 @@ class Engine(mocks.Mocks):
 
     def __init__(self, answers: dict[str, dict[str, Any]] | None = None) -> None:
         self.registrations: list[Registration] = []
+        self.reads: list[str] = []
+        """The ids of what was read; empty: not known yet."""
         self._answers = answers or {}
 
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -103,6 +107,7 @@ class _Monitor(mocks.MockMonitor):
                     retain=request.retainOnDelete,
                     ignores=tuple(request.ignoreChanges),
                     delete_first=request.deleteBeforeReplace,
+                    waits=(request.customTimeouts.create, request.customTimeouts.update),
                 )
             )
         return response
@@ -114,6 +119,7 @@ class _Monitor(mocks.MockMonitor):
             _close_loop_of_this_thread()
 
     def ReadResource(self, request: Any) -> Any:  # noqa: N802  the name of the gRPC method
+        self.engine.reads.append("" if request.id == pulumi.runtime.rpc.UNKNOWN else request.id)
         response = super().ReadResource(request)  # type: ignore[no-untyped-call]
         _close_loop_of_this_thread()
         return response

@@ -78,10 +78,19 @@ def test_what_happens_on_rejection_is_no_part_of_the_verdict() -> None:
 
 
 def test_the_job_is_waited_for_longer_than_it_may_take() -> None:
-    spec = job_of(timeout_s=100.5, retries=2)["spec"]
+    job = declare(run_changes={"timeout_s": 100.5, "retries": 2}).one(RAY_JOB)
+    spec = job.inputs["spec"]
     assert (spec["activeDeadlineSeconds"], spec["backoffLimit"]) == (101, 2)
     assert spec["shutdownAfterJobFinishes"] is True
-    assert job_of()["metadata"]["annotations"]["pulumi.com/waitFor"] == "jsonpath={.status.endTime}"
+    assert job.inputs["metadata"]["annotations"]["pulumi.com/waitFor"] == "jsonpath={.status.endTime}"
+    for wait in job.waits:
+        assert float(wait.removesuffix("s")) > 3 * 101, "three attempts, each as long as it may take"
+
+
+def test_a_verdict_is_waited_for_longer_than_it_may_take() -> None:
+    verdict = declare(run_changes={}).one(JOB, "training-verdict")
+    for wait in verdict.waits:
+        assert float(wait.removesuffix("s")) > verdict.inputs["spec"]["activeDeadlineSeconds"]
 
 
 def test_the_specification_is_what_the_job_reads() -> None:
@@ -105,6 +114,7 @@ def test_the_job_reads_the_specification_that_was_made_for_it() -> None:
 def test_the_verdict_is_judged_by_the_gate_after_the_run() -> None:
     made = declare(run_changes={})
     verdict = made.one(JOB, "training-verdict")
+    assert "training-job" in verdict.dependencies, "before the run has ended there is nothing to judge"
     (container,) = verdict.inputs["spec"]["template"]["spec"]["containers"]
     assert json.loads(container["args"][container["args"].index("--gate") + 1]) == {
         "floors": {"accuracy": 0.9},
@@ -142,9 +152,25 @@ def test_a_preview_of_a_new_run_knows_no_result() -> None:
     assert seen == {}
 
 
-def test_a_failed_run_fails_the_program_with_its_exception_and_is_not_judged() -> None:
+def test_the_result_is_read_once_the_verdict_is_there_and_never_in_a_preview_of_it() -> None:
+    made = declare(run_changes={})
+    assert made.reads == [f"slipway-dev/{name_of(made, CONFIG_MAP, 'training-result')}"]
+    assert declare(run_changes={}, preview=True).reads == [""], "what is there by then is an earlier run's, or nothing"
+
+
+def test_the_result_is_made_empty_and_what_the_job_writes_into_it_is_left_alone() -> None:
+    result = declare(run_changes={}).one(CONFIG_MAP, "training-result")
+    assert "data" not in result.inputs
+    assert result.ignores == ("data",), "the next `up` would empty it"
+
+
+def test_a_failed_run_fails_the_program_with_its_exception_and_is_not_judged(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = engine(FAILED)
+    monkeypatch.setattr("tests.components.kubernetes_ray.engine", lambda _job: made)
     with pytest.raises(pulumi.RunError, match="no such column: colour"):
-        declare(run_changes={}, job=FAILED)
+        declare(run_changes={})
+    assert made.one(RAY_JOB), "the control: the run was made"
+    assert made.all(JOB) == []
 
 
 def test_a_run_that_is_not_waited_for_is_pending() -> None:

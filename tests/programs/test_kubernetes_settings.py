@@ -50,6 +50,14 @@ def test_migrations_run_before_the_server_and_get_the_address_from_the_secret(en
     assert environment == {spec["variable"]: {"secretKeyRef": {"name": "database", "key": "url"}}}
 
 
+def test_the_tracking_server_is_replaced_without_a_gap_and_never_holds_up_the_drain_of_a_node(engine: Engine) -> None:
+    spec = engine.one("kubernetes:apps/v1:Deployment", "tracking-deployment").inputs["spec"]
+    assert spec["strategy"]["rollingUpdate"] == {"maxUnavailable": 0, "maxSurge": 1}
+    budget = engine.one("kubernetes:policy/v1:PodDisruptionBudget").inputs["spec"]
+    assert budget["maxUnavailable"] == 1, "with one replica, `minAvailable: 1` or 0 here would block every drain"
+    assert budget["selector"] == spec["selector"], "it is about these pods"
+
+
 def test_training_and_serving_log_in_to_tracking(engine: Engine) -> None:
     for owner in ("training-job", "serving-service"):
         for pod in [pod for pod in pods(engine) if pod.owner == owner]:
