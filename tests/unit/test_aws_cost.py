@@ -23,6 +23,7 @@ def items(stack: str = "prod", **changes: Any) -> dict[str, cost.Item]:
 def test_each_thing_that_is_billed_by_the_hour_is_counted() -> None:
     found = items()
     assert found["NAT gateways"].count == 3, "one a zone"
+    assert found["their public addresses"].count == 3, "one a gateway"
     assert found["nodes m7i.xlarge"].count == 3, "the least number of system nodes"
     assert found["RDS db.m7g.large"].count == 2, "and its standby"
     assert items(substrate__network={"cidr": "10.20.0.0/16"})["NAT gateways"].count == 1
