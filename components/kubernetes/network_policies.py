@@ -20,6 +20,8 @@ from components.kubernetes.platforms import Endpoint
 ROLE_LABEL = "app.kubernetes.io/component"
 ROLES = ("tracking", "database", "training", "serving", "setup")
 RAY_ROLES = ("training", "serving")
+AUTOSCALES = {"slipway/autoscales": "true"}
+"""The label of a Ray head that asks the API server for workers; no other Ray pod has a token or the way there."""
 ANYWHERE = "0.0.0.0/0"
 LINK_LOCAL = "169.254.0.0/16"
 DNS_PORT, TRACKING_PORT, DATABASE_PORT, SERVING_PORT, DASHBOARD_PORT = 53, 5000, 5432, 8000, 8265
@@ -36,7 +38,7 @@ class Paths:
 
     operator_namespace: str = "kuberay-operator"
     api_server: Endpoint = _API_SERVER
-    """For the Jobs that read and write results, and for Ray heads that ask for workers."""
+    """For the Jobs that read and write results, and for Ray heads that ask for workers (`AUTOSCALES`)."""
     object_store: Sequence[Endpoint] = (_HTTPS,)
     """The artifact store, and data that training reads."""
     store_in: Mapping[str, Sequence[int]] | None = None
@@ -105,7 +107,7 @@ def _outside(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
     yield "identity", _to_endpoints(store_users, paths.identity) if paths.identity else None
     yield "api-server", _to_endpoints(["setup"], [paths.api_server])
     heads = _to_endpoints(RAY_ROLES, [paths.api_server])
-    heads["podSelector"]["matchLabels"] = {"ray.io/node-type": "head"}
+    heads["podSelector"]["matchLabels"] = {"ray.io/node-type": "head", **AUTOSCALES}
     yield "ray-autoscaler", heads
 
 

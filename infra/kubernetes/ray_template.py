@@ -17,6 +17,7 @@ from typing import Literal
 from pulumi import Input, Output, Resource, ResourceOptions
 
 from components.kubernetes.gpu_pools import gpu_resources, placement
+from components.kubernetes.network_policies import AUTOSCALES
 from components.kubernetes.platforms import PLATFORMS
 from components.seam import RayHandle, RaySpec
 from components.settings import GpuPoolSpec as Pool
@@ -234,7 +235,8 @@ def _pod(context: Context, workload: Workload, container: Manifest, *, shared_me
         **pods.image_pull(context),
     }
     identity = PLATFORMS[context.config.platform].identity.pod_labels
-    return {"metadata": {"labels": pods.labels(workload.role, **identity)}, "spec": spec}
+    asks = AUTOSCALES if token else {}
+    return {"metadata": {"labels": pods.labels(workload.role, **identity, **asks)}, "spec": spec}
 
 
 def _autoscaler() -> Manifest:

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from components.settings import SettingError
-from infra.kubernetes import pods
 from infra.kubernetes.fit import quantity
 from infra.kubernetes.names import Storage
 from infra.kubernetes.ray_template import WORKER, ray_version
@@ -112,6 +111,15 @@ def test_a_token_of_the_api_server_is_mounted_only_where_something_asks_it() -> 
     assert {template["spec"]["automountServiceAccountToken"] for template in jobs} == {True}
 
 
+def test_heads_that_ask_for_workers_and_they_alone_have_a_token_and_the_way_to_the_api_server(declared: Engine) -> None:
+    for cluster in clusters(declared):
+        asks = cluster.get("enableInTreeAutoscaling", False)
+        for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+            template, is_head = group["template"], group is cluster["headGroupSpec"]
+            assert template["spec"]["automountServiceAccountToken"] is (asks and is_head)
+            assert ("slipway/autoscales" in template["metadata"]["labels"]) is (asks and is_head)
+
+
 def test_pods_carry_the_labels_that_network_policies_select_by(declared: Engine) -> None:
     roles = {template["metadata"]["labels"]["app.kubernetes.io/component"] for template in all_templates(declared)}
     assert roles <= {"training", "serving", "setup"}
@@ -183,23 +191,6 @@ def test_what_kuberay_writes_back_is_what_was_asked_for(declared: Engine) -> Non
 )
 def test_the_check_sees_what_go_would_write_otherwise(path: str, value: Any) -> None:
     assert not is_written_back_as_it_is(path, value)
-
-
-@pytest.mark.parametrize(
-    ("written", "form"),
-    [
-        (pods.cores(0.5), "500m"),
-        (pods.cores(1), "1"),
-        (pods.cores(1.5), "1500m"),
-        (pods.cores(0.29), "290m"),
-        (pods.mebibytes(512), "512Mi"),
-        (pods.mebibytes(1536), "1536Mi"),
-        (pods.mebibytes(2048), "2Gi"),
-        (pods.mebibytes(2**20), "1Ti"),
-    ],
-)
-def test_amounts_are_written_in_the_form_of_kubernetes(written: str, form: str) -> None:
-    assert written == form
 
 
 def test_shared_memory_holds_the_object_store(declared: Engine) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from components.kubernetes.network_policies import ROLE_LABEL, Paths, manifest, render
+from components.kubernetes.network_policies import AUTOSCALES, ROLE_LABEL, Paths, manifest, render
 from components.kubernetes.platforms import PLATFORMS, Endpoint, PlatformName
 from tests.network_policy import Host, Pod, Policies, Port, allows
 
@@ -30,6 +30,7 @@ OURS = [
     pod("serving worker", "serving", 6, **WORKER),
     pod("setup job", "setup", 7),
     Pod("unlabelled pod", HOME, "10.244.0.8"),
+    pod("autoscaling head", "serving", 9, **HEAD, **AUTOSCALES),
 ]
 OTHERS = [
     Pod("KubeRay", "kuberay-operator", "10.244.1.1"),
@@ -103,12 +104,12 @@ def test_only_tracking_reaches_the_database() -> None:
 
 
 def test_tracking_is_called_by_those_that_log_or_read_models() -> None:
-    ray = {"training head", "training worker", "serving head", "serving worker"}
+    ray = {"training head", "training worker", "serving head", "serving worker", "autoscaling head"}
     assert callers(matrix(policies(LEAST)), "tracking", 5000) == {*ray, "setup job"}
 
 
 def test_the_model_endpoint_is_closed_until_a_namespace_is_named() -> None:
-    ray = {"serving head", "serving worker"}
+    ray = {"serving head", "serving worker", "autoscaling head"}
     assert callers(matrix(policies(LEAST)), "serving worker", 8000) - ray == {"KubeRay"}
     assert callers(matrix(policies(MOST)), "serving worker", 8000) - ray == {"KubeRay", "gateway"}
 
@@ -133,8 +134,15 @@ def test_an_identity_endpoint_is_open_to_the_users_of_the_store_alone() -> None:
     assert callers(matrix(policies(LEAST)), "node agent", 80) == set()
 
 
-def test_the_api_server_is_for_heads_and_jobs() -> None:
-    assert callers(matrix(policies(MOST)), "API server", 6443) == {"training head", "serving head", "setup job"}
+def test_the_api_server_is_for_jobs_and_for_heads_that_ask_for_workers() -> None:
+    assert callers(matrix(policies(MOST)), "API server", 6443) == {"autoscaling head", "setup job"}
+
+
+def test_where_models_run_nothing_leaves_the_cluster() -> None:
+    """Loading a model is running its code; it gets there through tracking."""
+    found = matrix(policies(LEAST))
+    for name in ("serving head", "serving worker"):
+        assert not [target.name for target in ELSEWHERE[1:] if found[name, target.name]]
 
 
 def test_an_unlabelled_pod_reaches_nothing_and_nothing_reaches_it() -> None:
@@ -262,6 +270,8 @@ that it does not (Calico, Cilium and the plugins of GKE, AKS and EKS enforce the
 Ports tried between every two: {probed}.
 A cell lists those that are open; `-` means that every one is denied, an empty cell that the path does not concern
 the environment's namespace. A node always reaches the pods it runs (probes, port-forwards): no policy can forbid that.
+The autoscaling head is one of serving with `replicas.max` above `min`; of a shared cluster, which is training's, the
+head asks the API server too. No other Ray pod does.
 An address range is taken to cover pods too, as some plugins do: with the defaults, "anywhere by HTTPS" includes pods.
 
 ## With no more than the defaults
