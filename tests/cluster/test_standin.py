@@ -184,8 +184,7 @@ def test_a_failed_job_is_done_again_when_it_asks_for_that_and_otherwise_never(sm
     mended = json.dumps({"data": {"value": "mended"}})
     small.cluster.kubectl("patch", "configmap", "named", "-n", small.namespace, MERGE, "-p", mended)
     assert "[BackoffLimitExceeded]" in small.up(succeeds=False), "the control: the Job itself is as it was"
-    again = {"annotations": {"pulumi.com/replaceUnready": "true"}}
-    assert "replaced" in small.up(**again)
+    assert "replaced" in small.up(annotations={"pulumi.com/replaceUnready": "true"})
     assert small.objects("jobs", "job")["status"]["succeeded"] == 1
     assert "unchanged" in small.up()
 
