@@ -130,6 +130,25 @@ def test_the_release_job_is_another_when_something_else_is_asked(changes: dict[s
     assert (other.one(JOB, "serving-release").inputs["metadata"]["name"] != first) is renamed
 
 
+def test_workers_that_nobody_needs_go_and_shared_memory_is_where_ray_looks_for_it() -> None:
+    more = {"arguments": {"poll_s": 1.0, "replicas": {"min": 1, "max": 3}, "limits": {"request_timeout_s": 30}}}
+    cluster = declare(app_changes=more).one(RAY_SERVICE).inputs["spec"]["rayClusterConfig"]
+    assert cluster["autoscalerOptions"]["idleTimeoutSeconds"] == 120
+    for group in [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]:
+        ray = group["template"]["spec"]["containers"][0]
+        assert {"name": "shared-mem", "mountPath": "/dev/shm"} in ray["volumeMounts"]  # noqa: S108
+
+
+def test_another_image_waits_anew_for_the_release() -> None:
+    names = [
+        declare(app_changes={}, image=f"registry.example/slipway@sha256:{digit * 64}")
+        .one(JOB)
+        .inputs["metadata"]["name"]
+        for digit in "ab"
+    ]
+    assert names[0] != names[1], "a Job's pod cannot be changed, and the new image's replicas are to be waited for"
+
+
 def test_a_gateway_routes_its_host_name_by_tls() -> None:
     assert declare(app_changes={}).all(ROUTE) == []
     seen: dict[str, Any] = {}

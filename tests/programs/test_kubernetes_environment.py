@@ -50,6 +50,7 @@ def test_every_object_is_made_by_the_one_explicit_provider(engine: Engine) -> No
     provider = engine.one("pulumi:providers:kubernetes").inputs
     assert provider["context"] == "example"
     assert provider["enableServerSideApply"] == "true"
+    assert provider["clusterIdentifier"] == "example", "another path to the kubeconfig would replace everything"
 
 
 def test_every_object_says_whose_it_is(engine: Engine) -> None:
