@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from components.aws.naming import Names, stem
 from components.seam import Place
 from components.settings import GpuPoolSpec, SettingError
-from infra.aws import api, kubeconfig, quotas, template
+from infra.aws import api, kubeconfig, leftovers, quotas, template
 from infra.aws.api import AwsUnusable
 from infra.aws.settings import AwsConfig
 from infra.aws.versions import STANDARD_UNTIL
@@ -249,6 +249,8 @@ def _cluster(place: Place, config: AwsConfig) -> Iterator[Finding]:
         seen=f"{name} is not made yet" if state is None else f"{name} is {state.status}, Kubernetes {state.version}",
         fix=f"wait: aws eks wait cluster-deleted --region {config.region} --name {name}" if going else "",
     )
+    if state is None:
+        yield from leftovers.log_group(name, config)
 
 
 def cluster_name(place: Place, config: AwsConfig) -> str:
