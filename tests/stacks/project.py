@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -137,6 +138,12 @@ class Project:
     def processes(self) -> dict[int, str]:
         """Return every live process that belongs to this checkout, by pid, with its command line."""
         return dict(_mentioning(str(self.root)))
+
+    def left(self) -> dict[int, str]:
+        """Return the processes that stay: a plugin outlives its engine by the moment in which it notices the end."""
+        with contextlib.suppress(AssertionError):
+            wait_until(lambda: not self.processes(), "nothing runs any more", deadline_s=30)
+        return self.processes()
 
     def runs(self) -> list[dict[str, Any]]:
         """Return every run of the default model in this environment's tracking server."""

@@ -73,7 +73,7 @@ def test_a_destroy_is_completed_by_the_next_whatever_ended_it(project: Project) 
     end(project, "destroy", RELEASING, KILL)
     end(project, "destroy", STARTING, KILL)
     project.pulumi("destroy").must_succeed()
-    assert project.processes() == {}, "no process may be left"
+    assert project.left() == {}, "no process may be left"
     assert not (project.home / "state").exists()
     assert not (project.home / "artifacts").exists()
     assert not sockets.exists()

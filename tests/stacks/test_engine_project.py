@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stacks.engine_clone import STACK, Clone, is_running, make_clone
+from tests.stacks.engine_clone import STACK, Clone, is_running, make_clone, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +33,7 @@ def test_up_again_changes_nothing_and_needs_no_stack_name(clone: Clone) -> None:
 
 def test_a_path_plugin_runs_in_the_virtualenv_that_it_names(clone: Clone) -> None:
     pid = int((clone.root / "provider.pid").read_text())
-    assert not is_running(pid)
+    wait_until(lambda: not is_running(pid), "the provider's end")
     assert (clone.root / "creates").read_text().splitlines() == ["create"]
 
 

@@ -256,7 +256,7 @@ def test_destroy_leaves_nothing_and_up_works_again(environment: Project) -> None
     sockets = Layout(Place(project="slipway", stack=environment.stack, root=environment.root)).sockets
     assert sockets.is_dir(), "the control: this is where sockets and temporary files are"
     environment.pulumi("destroy").must_succeed()
-    assert environment.processes() == {}, "no process may be left"
+    assert environment.left() == {}, "no process may be left"
     assert [port for port in ports if status_of(f"http://127.0.0.1:{port}/") != 0] == []
     assert not (environment.home / "state").exists()
     assert not (environment.home / "artifacts").exists()

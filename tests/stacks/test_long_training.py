@@ -22,7 +22,7 @@ def test_a_training_that_up_did_not_wait_for_is_released_by_the_next_up(project:
 def test_destroy_names_what_it_keeps_and_the_next_up_trains_nothing(project: Project) -> None:
     champion = project.outputs()["serving"]
     told = project.pulumi("destroy").must_succeed().output
-    assert project.processes() == {}
+    assert project.left() == {}
     for folder in ("artifacts", "tracking"):
         kept = project.home / folder
         assert kept.is_dir()
