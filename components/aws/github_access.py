@@ -181,7 +181,7 @@ def _roles(names: Names) -> list[Statement]:
         *("ListRoleTags", "PutRolePolicy", "TagRole", "UntagRole", "UpdateAssumeRolePolicy", "UpdateRole"),
         "UpdateRoleDescription",
     ]
-    providers = ["CreateOpenIDConnectProvider", "DeleteOpenIDConnectProvider", "GetOpenIDConnectProvider"]
+    verbs_of_providers = ("Create", "Delete", "Get", "Tag", "Untag")
     lent = {"StringEquals": {"iam:PassedToService": LENT_TO}}
     return [
         {"Sid": "OwnRoles", "Effect": "Allow", "Action": [f"iam:{verb}" for verb in verbs], "Resource": own},
@@ -189,7 +189,7 @@ def _roles(names: Names) -> list[Statement]:
         {
             "Sid": "GithubProvider",
             "Effect": "Allow",
-            "Action": [f"iam:{verb}" for verb in (*providers, "TagOpenIDConnectProvider")],
+            "Action": [f"iam:{verb}OpenIDConnectProvider" for verb in verbs_of_providers],
             "Resource": [names.arn("iam", f"oidc-provider/{ISSUER}")],
         },
         {

@@ -85,15 +85,19 @@ def lay(plot: Plot) -> Ground:
     database = None if config.database.image else _database(plot, keys, network, cluster)
     if plot.asked.budget is not None:
         _budget(plot, keys)
-    if config.github is not None:
-        _github(plot, cluster)
     return Ground(
         keys=keys,
         cluster=cluster,
         registry=registry,
         database=database,
         priorities=_priorities(gpu),
-        ready=[*after, *system.ready, *addons.ready, *(one for pool in gpu for one in pool.ready)],
+        ready=[
+            *after,
+            *system.ready,
+            *addons.ready,
+            *(one for pool in gpu for one in pool.ready),
+            *_github(plot, cluster),
+        ],
     )
 
 
@@ -226,17 +230,19 @@ def _budget(plot: Plot, keys: Keys) -> None:
         Budget("budget", args, plot.opts)
 
 
-def _github(plot: Plot, cluster: EksCluster) -> None:
+def _github(plot: Plot, cluster: EksCluster) -> Sequence[Resource]:
+    """Declare what workflows may do, before workloads: who deploys may enter the cluster until these are gone."""
     github = plot.config.github
-    if github is not None:
-        args = GithubAccessArgs(
-            names=plot.names,
-            repository=github.repository,
-            cluster=cluster,
-            provider_arn=github.provider_arn,
-            environment=github.deploy_environment,
-        )
-        GithubAccess("github", args, plot.opts)
+    if github is None:
+        return []
+    args = GithubAccessArgs(
+        names=plot.names,
+        repository=github.repository,
+        cluster=cluster,
+        provider_arn=github.provider_arn,
+        environment=github.deploy_environment,
+    )
+    return GithubAccess("github", args, plot.opts).ready
 
 
 def _priorities(groups: Sequence[GpuNodePool]) -> dict[int, list[str]]:

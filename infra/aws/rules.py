@@ -5,7 +5,6 @@ It is asked while the stack file is read, before any call; it knows instance typ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator, Sequence
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
@@ -13,16 +12,12 @@ from typing import TYPE_CHECKING
 from components.aws import addressing, gpu_nodes
 from components.aws.instance_types import InstanceType, UnknownInstanceTypeError, lookup
 from components.settings import GpuPoolSpec, Problem
-from infra.aws import pools
-from infra.aws.versions import STANDARD_UNTIL
+from infra.aws import cluster_rules, pools
 from infra.kubernetes.settings import DATABASE_URL, STORE_CREDENTIALS
 
 if TYPE_CHECKING:
     from infra.aws.settings import AwsConfig, GpuNodeSettings
 
-_WORLD = "0.0.0.0/0"
-_PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+")
-_SESSION = re.compile(r"(arn:[a-z-]+):sts::([0-9]{12}):assumed-role/([^/]+)/.+")
 _SETTINGS = {"capacity_block_id": "capacity_block", "capacity": "capacity_block"}
 """Fields of the machines that have another name in the stack file."""
 _GIB_FOR_THE_SYSTEM = 1.0
@@ -33,7 +28,7 @@ def problems(config: AwsConfig, secrets: Collection[str], asked: Sequence[GpuPoo
     """Find everything that cannot hold together."""
     yield from _zones(config)
     yield from _network(config)
-    yield from _cluster(config)
+    yield from cluster_rules.problems(config)
     yield from _nodes(config)
     yield from _pools(config, asked)
     yield from _workloads(config, secrets, asked)
@@ -95,56 +90,6 @@ def _overlap(one: str, other: str) -> bool:
         return ip_network(one, strict=False).overlaps(ip_network(other, strict=False))
     except ValueError:  # a range that is none is told by its own rule
         return False
-
-
-def _cluster(config: AwsConfig) -> Iterator[Problem]:
-    cluster = config.cluster
-    if cluster.version not in STANDARD_UNTIL:
-        yield Problem(
-            "substrate.cluster.version",
-            cluster.version,
-            "is not in EKS's standard support",
-            f"use one of {', '.join(STANDARD_UNTIL)}",
-        )
-    if not cluster.admins:
-        yield Problem(
-            "substrate.cluster.admins",
-            [],
-            "nobody may enter the cluster, not even who runs `up`",
-            "list the role that runs `up`: arn:aws:iam::ACCOUNT:role/NAME",
-        )
-    yield from _admins(cluster.admins)
-    if cluster.public_endpoint and not cluster.public_cidrs:
-        yield Problem(
-            "substrate.cluster.public_endpoint",
-            True,  # noqa: FBT003 - the value that was set
-            "a public endpoint without public_cidrs answers the whole world",
-            "list who may call it in substrate.cluster.public_cidrs, or leave the endpoint private",
-        )
-    if cluster.public_cidrs and not cluster.public_endpoint:
-        yield Problem(
-            "substrate.cluster.public_cidrs",
-            list(cluster.public_cidrs),
-            "has no effect: the endpoint is private",
-            "set substrate.cluster.public_endpoint to true, or remove it",
-        )
-    if _WORLD in cluster.public_cidrs:
-        yield Problem(
-            "substrate.cluster.public_cidrs", _WORLD, "is the whole world", "list the ranges of those who need it"
-        )
-
-
-def _admins(admins: Sequence[str]) -> Iterator[Problem]:
-    """EKS takes roles and users themselves, each once; a session of one is what `sts` calls who asks."""
-    path = "substrate.cluster.admins"
-    for arn in dict.fromkeys(admins):
-        if admins.count(arn) > 1:
-            yield Problem(path, arn, "is listed twice, and EKS takes each once", "remove one of them")
-        if not _PRINCIPAL.fullmatch(arn):
-            session = _SESSION.fullmatch(arn)
-            partition, account, role = session.groups() if session else ("arn:aws", "ACCOUNT", "NAME")
-            fix = f"list the role: {partition}:iam::{account}:role/{role}"
-            yield Problem(path, arn, "is no IAM role or user, and EKS lets in nobody else", fix)
 
 
 def _nodes(config: AwsConfig) -> Iterator[Problem]:

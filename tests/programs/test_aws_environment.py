@@ -102,6 +102,7 @@ def test_workloads_are_destroyed_before_nodes_and_nodes_before_the_network(engin
     needed |= {item.name for item in engine.all("aws:eks/addon:Addon")}
     needed |= {item.name for item in engine.all("aws:eks/podIdentityAssociation:PodIdentityAssociation")}
     assert needed, "the control: there is a ground"
+    needed |= {item.name for item in engine.all("aws:eks/accessPolicyAssociation:AccessPolicyAssociation")}
     workloads = [item for item in engine.registrations if item.parent in ("tracking", "training", "serving")]
     assert len(workloads) > 5, "the control: there are workloads"
     for item in workloads:

@@ -101,6 +101,8 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ),
     ({"substrate__cluster__public_cidrs": ["0.0.0.0/0"]}, ["slipway:substrate.cluster.public_cidrs", "whole world"]),
     ({"substrate__cluster__public_endpoint": False}, ["slipway:substrate.cluster.public_cidrs", "has no effect"]),
+    ({"substrate__cluster__service_cidr": "100.64.0.0/16"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
+    ({"substrate__cluster__service_cidr": "172.20.0.0/28"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
     ({"substrate__cluster__admins": []}, ["slipway:substrate.cluster.admins", "nobody may enter"]),
     (
         {"substrate__cluster__admins": ["arn:aws:sts::111122223333:assumed-role/Admin/ann"]},
