@@ -111,4 +111,4 @@ def _serve_database(cluster: Cluster) -> None:
     }
     for manifest in (space, secret, pod):
         cluster.kubectl("apply", "-f", "-", stdin=json.dumps(manifest))
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/server", "-n", SPACE, "--timeout=120s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/server", "-n", SPACE, "--timeout=300s")

@@ -31,7 +31,7 @@ from tests.cluster.node.cluster import Cluster, UnavailableError
 
 Manifest = Mapping[str, Any]
 IMAGE = "registry.example/operator@sha256:" + "a" * 64
-WAIT = "--timeout=120s"
+WAIT = "--timeout=300s"
 STRICT = ("--server-side", "--validate=strict", "--force-conflicts", "--field-manager=slipway-test")
 
 

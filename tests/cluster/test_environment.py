@@ -17,7 +17,7 @@ import pytest
 
 from tests.cluster.node.layout import NETNS
 from tests.cluster.project import TRAINING, ClusterProject
-from tests.stacks.project import ROOT
+from tests.stacks.project import ROOT, wait_until
 
 pytestmark = pytest.mark.timeout(1500, func_only=True)
 
@@ -53,14 +53,15 @@ def test_up_trains_gates_and_serves_a_model(environment: ClusterProject) -> None
 
 
 def test_pods_run_restricted_and_training_pods_are_gone(environment: ClusterProject) -> None:
-    pods = environment.objects("pods")
-    running = {
-        pod["metadata"]["labels"].get("app.kubernetes.io/component")
-        for pod in pods
-        if pod["status"]["phase"] == "Running"
-    }
-    assert {"tracking", "database", "serving"} <= running
-    assert "training" not in running, "a training's cluster is short-lived"
+    def running() -> set[str | None]:
+        return {
+            pod["metadata"]["labels"].get("app.kubernetes.io/component")
+            for pod in environment.objects("pods")
+            if pod["status"]["phase"] == "Running"
+        }
+
+    wait_until(lambda: "training" not in running(), "a training's cluster is short-lived")
+    assert {"tracking", "database", "serving"} <= running()
     assert environment.cluster is not None
     space = json.loads(environment.cluster.kubectl("get", "namespace", environment.namespace, "-o", "json"))
     assert space["metadata"]["labels"]["pod-security.kubernetes.io/enforce"] == "restricted"

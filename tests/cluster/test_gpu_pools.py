@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,8 @@ from tests.cluster.rendered import objects, plain
 from tests.mock_engine import Engine
 from tests.programs.kubernetes_program import deployed
 
-WAIT = "--timeout=120s"
+WAIT = "--timeout=300s"
+PATIENCE_S = 120
 NOWHERE = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].reason}=Unschedulable"
 NO_IMAGE = "localhost/none@sha256:" + "0" * 64
 OTHER_KIND = "didn't match Pod's node affinity/selector"
@@ -104,11 +106,17 @@ class Ground:
         path = "jsonpath={.spec.nodeName}"
         return [self.cluster.kubectl("get", pod, "-n", self.namespace, "-o", path) for pod in pods]
 
-    def stuck(self, name: str) -> str:
-        """Wait until the scheduler has given up on a pod, and return why."""
+    def stuck(self, name: str, told: str = "") -> str:
+        """Wait until the scheduler has given up on a pod, and return why.
+
+        It hears of a new node a moment after the API server has it, and tries again: so `told` is waited for.
+        """
         self.cluster.kubectl("wait", f"--for={NOWHERE}", f"pod/{name}", "-n", self.namespace, WAIT)
         path = "jsonpath={.status.conditions[?(@.type=='PodScheduled')].message}"
-        return self.cluster.kubectl("get", "pod", name, "-n", self.namespace, "-o", path)
+        show, end = ("get", "pod", name, "-n", self.namespace, "-o", path), time.monotonic() + PATIENCE_S
+        while told not in (why := self.cluster.kubectl(*show)) and time.monotonic() < end:
+            time.sleep(0.5)
+        return why
 
 
 @pytest.fixture
@@ -129,17 +137,17 @@ def test_gpu_workers_land_on_the_nodes_of_their_pool_and_only_they_do(ground: Gr
     ground.add(other, platform)
     ground.start("one", gpu)
     ground.start("cpu", ground.worker(platform, [pool], gpus=0))
-    assert OTHER_KIND in ground.stuck("one"), "there are only nodes with another accelerator"
-    assert TAINTED in ground.stuck("cpu"), "CPU pods stay off GPU nodes"
+    assert OTHER_KIND in ground.stuck("one", OTHER_KIND), "there are only nodes with another accelerator"
+    assert TAINTED in ground.stuck("cpu", TAINTED), "CPU pods stay off GPU nodes"
 
     nodes = ground.add(pool, platform, count=2)
     ground.start("two", gpu)
     assert sorted(ground.landed("one", "two")) == sorted(nodes)
     ground.start("three", gpu)
-    assert f"Insufficient {GPU_RESOURCE}" in ground.stuck("three")
+    assert f"Insufficient {GPU_RESOURCE}" in ground.stuck("three", f"Insufficient {GPU_RESOURCE}")
     ground.add(pool, platform)
     ground.landed("three")
-    assert TAINTED in ground.stuck("cpu")
+    assert TAINTED in ground.stuck("cpu", TAINTED)
     roomy = ground.add_plain()
     assert ground.landed("cpu") == [roomy], "the control: it was only the taint"
 
@@ -153,7 +161,7 @@ def test_a_gpu_worker_lands_nowhere_without_what_the_template_says_of_its_pool(
     gpu = ground.worker(platform, [pool], gpus=4)
     ground.add(pool, platform)
     ground.start("intolerant", gpu, tolerations=[])
-    assert TAINTED in ground.stuck("intolerant")
+    assert TAINTED in ground.stuck("intolerant", TAINTED)
     ground.start("right", gpu)
     ground.landed("right")
     elsewhere = ground.add(other, platform)
@@ -170,7 +178,7 @@ def test_workers_of_a_spot_pool_land_on_spot_nodes_alone(ground: Ground, platfor
     ground.add(lasting, platform)
     worker = ground.worker(platform, [spot], gpus=4)
     ground.start("spot", worker)
-    assert OTHER_KIND in ground.stuck("spot")
+    assert OTHER_KIND in ground.stuck("spot", OTHER_KIND)
     nodes = ground.add(spot, platform)
     assert ground.landed("spot") == nodes
 
@@ -180,7 +188,7 @@ def test_workers_of_a_lasting_pool_stay_off_spot_nodes_that_are_tainted(ground: 
     lasting = ground.pool()
     ground.add(lasting.model_copy(update={"spot": True}), platform)
     ground.start("lasting", ground.worker(platform, [lasting], gpus=4))
-    assert TAINTED in ground.stuck("lasting")
+    assert TAINTED in ground.stuck("lasting", TAINTED)
     nodes = ground.add(lasting, platform)
     assert ground.landed("lasting") == nodes
 

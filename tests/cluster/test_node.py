@@ -14,7 +14,7 @@ import pytest
 from infra.engine.layout import StopError
 from tests.cluster.node.cluster import Cluster
 
-WAIT = "--timeout=120s"
+WAIT = "--timeout=300s"
 RESTRICTED = {
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},

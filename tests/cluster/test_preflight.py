@@ -160,7 +160,7 @@ def echo(cluster: Cluster, namespace: str) -> str:
     }
     listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": [pod, service]})
     cluster.kubectl("apply", "--server-side", "-f", "-", stdin=listed)
-    cluster.kubectl("wait", "--for=condition=Ready", "pod/echo", "-n", namespace, "--timeout=120s")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/echo", "-n", namespace, "--timeout=300s")
     return "echo"
 
 

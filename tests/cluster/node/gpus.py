@@ -21,7 +21,7 @@ from tests.cluster.node.layout import ADDRESS, KWOK_PODS, Layout
 ANNOTATION = "kwok.x-k8s.io/node"
 LABEL = "slipway.test/kwok"
 GPU = "nvidia.com/gpu"
-READY_S = 60
+READY_S = 180
 
 
 def start(place: Layout) -> None:

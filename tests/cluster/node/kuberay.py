@@ -18,7 +18,7 @@ from tests.cluster.node.layout import Layout
 
 NAMESPACE = "kuberay-operator"
 CRDS = ("rayclusters.ray.io", "rayjobs.ray.io", "rayservices.ray.io")
-WAIT = "--timeout=120s"
+WAIT = "--timeout=300s"
 
 
 def image(place: Layout) -> str:

@@ -27,7 +27,7 @@ LOCK = Path("/run/slipway-node.lock")
 USERS = Path("/run/slipway-node.users")
 PORT = 16443
 """The API server's, where it is free."""
-START_TIMEOUT_S = 120.0
+START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.1
 FORWARDER = Path(__file__).with_name("forward.py")
