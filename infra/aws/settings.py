@@ -149,6 +149,9 @@ class AwsConfig(SubstrateSettings):
     quota: QuotaSettings = QuotaSettings()
     tracking_replicas: int = Field(default=1, ge=1, le=8, description="copies of the tracking server")
     ingress_from: tuple[Name, ...] = Field(default=(), description="namespaces whose pods may call the model endpoint")
+    ingress_networks: tuple[Network, ...] = Field(
+        default=(), description="address ranges that may call it: load balancers that are no pods"
+    )
     gateway: GatewaySettings | None = Field(default=None, description="routes a host name to the model endpoint")
     incremental_upgrade: IncrementalUpgradeSettings | None = Field(
         default=None, description="serving moves to a new cluster step by step instead of at once"

@@ -58,6 +58,7 @@ def cluster_config(place: Place, config: AwsConfig, cluster: str) -> KubernetesC
             database=(Target(cidr=config.address_range, ports=(_POSTGRES,)),),
         ),
         ingress_from=config.ingress_from,
+        ingress_networks=config.ingress_networks,
         gateway=config.gateway,
         incremental_upgrade=config.incremental_upgrade,
     )

@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from components.seam import Place
 from infra.aws.settings import AwsConfig
+from infra.aws.workloads import cluster_config
+from infra.kubernetes.settings import KubernetesConfig
 from stacks.config import EnvironmentConfig, load
 from stacks.problems import ConfigError
 
@@ -103,6 +106,11 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
     ({"substrate__cluster__public_endpoint": False}, ["slipway:substrate.cluster.public_cidrs", "has no effect"]),
     ({"substrate__cluster__service_cidr": "100.64.0.0/16"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
     ({"substrate__cluster__service_cidr": "172.20.0.0/28"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
+    ({"substrate__cluster__service_cidr": "999.20.0.0/16"}, ["slipway:substrate.cluster.service_cidr", "999"]),
+    (
+        {"substrate__cluster__public_cidrs": ["203.0.113.7/24"]},
+        ["slipway:substrate.cluster.public_cidrs", "write 203.0.113.0/24"],
+    ),
     ({"substrate__cluster__admins": []}, ["slipway:substrate.cluster.admins", "nobody may enter"]),
     (
         {"substrate__cluster__admins": ["arn:aws:sts::111122223333:assumed-role/Admin/ann"]},
@@ -194,3 +202,21 @@ def test_a_budget_or_an_end_means_nothing_where_nobody_sends_a_bill() -> None:
     local = {"substrate": {"kind": "local"}, "data": {"uri": "sklearn:iris", "target": "target"}}
     found = problems_of({**local, "budget": {"monthly_usd": 5, "notify": ["a@example.com"]}, "lifetime": {}})
     assert {one.split(" ")[0] for one in found} == {"slipway:budget", "slipway:lifetime"}
+
+
+def test_what_is_said_of_the_workloads_reaches_the_cluster_s_runtime() -> None:
+    said = {
+        "quota": {"gpus": 3},
+        "tracking_replicas": 2,
+        "ingress_from": ["shop"],
+        "ingress_networks": ["10.9.0.0/23"],
+        "gateway": {"name": "public", "namespace": "edge", "hostname": "models.example.com"},
+    }
+    given = changed(**{f"substrate__{key}": value for key, value in said.items()})
+    config = aws(load(given, now=NOW))
+    there = cluster_config(Place(project="slipway", stack="prod", root=ROOT), config, "slipway-prod-cluster")
+    shared = set(AwsConfig.model_fields) & set(KubernetesConfig.model_fields)
+    same = shared - {"kind", "database", "operator_images"}
+    assert said.keys() | {"image", "incremental_upgrade"} == same, "another shared setting belongs in this test"
+    assert {key: getattr(there, key) for key in same} == {key: getattr(config, key) for key in same}
+    assert all(getattr(config, key) != AwsConfig.model_fields[key].get_default() for key in said), "the control"
