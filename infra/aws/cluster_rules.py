@@ -37,6 +37,8 @@ def problems(config: AwsConfig) -> Iterator[Problem]:
             "nobody may enter the cluster, not even who runs `up`",
             "list the role that runs `up`: arn:aws:iam::ACCOUNT:role/NAME",
         )
+    written = (_written("substrate.cluster.public_cidrs", cidr) for cidr in cluster.public_cidrs)
+    yield from (problem for problem in written if problem is not None)
     yield from _services(cluster.service_cidr)
     yield from _admins(cluster.admins)
     if cluster.public_endpoint and not cluster.public_cidrs:
@@ -59,17 +61,28 @@ def problems(config: AwsConfig) -> Iterator[Problem]:
         )
 
 
-def _services(cidr: str) -> Iterator[Problem]:
-    """EKS takes no other addresses for Services; the cluster would be refused, after the network is made."""
+def _written(path: str, cidr: str) -> Problem | None:
+    """Say what is wrong with how a range is written; EKS and the provider take the network, not a machine in it."""
     try:
         block = IPv4Network(cidr, strict=False)
     except ValueError as error:
-        yield Problem("substrate.cluster.service_cidr", cidr, str(error), "use a range such as 172.20.0.0/16")
+        return Problem(path, cidr, str(error), "use a range such as 172.20.0.0/16")
+    if str(block) != cidr:
+        return Problem(path, cidr, "is an address inside its range", f"write {block}")
+    return None
+
+
+def _services(cidr: str) -> Iterator[Problem]:
+    """EKS takes no other addresses for Services; the cluster would be refused, after the network is made."""
+    path = "substrate.cluster.service_cidr"
+    if (wrong := _written(path, cidr)) is not None:
+        yield wrong
         return
+    block = IPv4Network(cidr)
     inside = any(block.subnet_of(private) for private in _SERVICES)
     if not inside or not _LARGEST <= block.prefixlen <= _SMALLEST:
         yield Problem(
-            "substrate.cluster.service_cidr",
+            path,
             cidr,
             f"EKS takes a /{_LARGEST} to /{_SMALLEST} within {', '.join(map(str, _SERVICES))}",
             "leave it out, or use one such as 172.20.0.0/16",
