@@ -28,6 +28,8 @@ DNS_PORT, TRACKING_PORT, DATABASE_PORT, SERVING_PORT, DASHBOARD_PORT = 53, 5000,
 RAY_METRICS = (8080, 44217, 44227, 9101)
 """Ray's own, the autoscaler's and the dashboard's on the head, HAProxy's."""
 
+_HEAD = {"ray.io/node-type": "head"}
+"""KubeRay's own label."""
 _API_SERVER = Endpoint(cidr=ANYWHERE, ports=(443, 6443))
 _HTTPS = Endpoint(cidr=ANYWHERE, ports=(443,))
 
@@ -78,9 +80,12 @@ def _policies(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
     yield "tracking", _ingress(["tracking"], [_role(role) for role in clients], _tcp(TRACKING_PORT))
     yield from _database(paths)
     operator = [_pods_of(paths.operator_namespace)]
-    for role, ports in (("training", (DASHBOARD_PORT,)), ("serving", (DASHBOARD_PORT, SERVING_PORT))):
+    for role in RAY_ROLES:
         yield f"ray-{role}", _within(role)
-        yield f"ray-{role}-operator", _ingress([role], operator, _tcp(*ports))
+        # jobs and applications are the dashboard's; requests it tries on heads that serve, and none does
+        heads = _ingress([role], operator, _tcp(DASHBOARD_PORT))
+        heads["podSelector"]["matchLabels"] = dict(_HEAD)
+        yield f"ray-{role}-operator", heads
     yield from _outside(paths)
     outside = [{"ipBlock": {"cidr": cidr}} for cidr in paths.ingress_networks]
     callers = [*(_pods_of(namespace) for namespace in paths.ingress_from), *outside]
@@ -107,7 +112,7 @@ def _outside(paths: Paths) -> Iterator[tuple[str, Manifest | None]]:
     yield "identity", _to_endpoints(store_users, paths.identity) if paths.identity else None
     yield "api-server", _to_endpoints(["setup"], [paths.api_server])
     heads = _to_endpoints(RAY_ROLES, [paths.api_server])
-    heads["podSelector"]["matchLabels"] = {"ray.io/node-type": "head", **AUTOSCALES}
+    heads["podSelector"]["matchLabels"] = {**_HEAD, **AUTOSCALES}
     yield "ray-autoscaler", heads
 
 

@@ -110,8 +110,8 @@ def test_tracking_is_called_by_those_that_log_or_read_models() -> None:
 
 def test_the_model_endpoint_is_closed_until_a_namespace_is_named() -> None:
     ray = {"serving head", "serving worker", "autoscaling head"}
-    assert callers(matrix(policies(LEAST)), "serving worker", 8000) - ray == {"KubeRay"}
-    assert callers(matrix(policies(MOST)), "serving worker", 8000) - ray == {"KubeRay", "gateway"}
+    assert callers(matrix(policies(LEAST)), "serving worker", 8000) - ray == set()
+    assert callers(matrix(policies(MOST)), "serving worker", 8000) - ray == {"gateway"}
 
 
 def test_dashboards_answer_their_own_cluster_and_the_operator_alone() -> None:
