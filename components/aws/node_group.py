@@ -119,15 +119,20 @@ def scaling(spec: NodeGroupSpec, now: Mapping[str, Size] | None, name: str) -> t
 
     When a bound changes, the provider sends the three numbers together, and the ignored one as the state has it, from
     the last `up` or refresh. EKS then ends the nodes above it, trainings included, or refuses a `min` above it. So a
-    change of bounds takes along how many nodes there are now; a new group starts with `min`.
+    change of bounds takes along how many nodes there are now; a group in place of another starts with its own `min`.
     """
     bounds = {"min_size": spec.min, "max_size": spec.max}
-    size = None if now is None else now.get(name)
+    size = (now or {}).get(name)
     if size is None:
-        return {**bounds, "desired_size": spec.min}, [_DESIRED] if now is None else []
+        replaces = any(_stem(one) == _stem(name) for one in now or ())
+        return {**bounds, "desired_size": spec.min}, [] if replaces else [_DESIRED]
     if (size.min, size.max) == (spec.min, spec.max):
         return {**bounds, "desired_size": spec.min}, [_DESIRED]
     return {**bounds, "desired_size": min(max(size.desired, spec.min), spec.max)}, []
+
+
+def _stem(name: str) -> str:
+    return name.rpartition("-")[0]
 
 
 def _taint(taint: Mapping[str, str]) -> dict[str, str]:

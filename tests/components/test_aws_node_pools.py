@@ -195,6 +195,9 @@ def test_within_the_same_bounds_how_many_nodes_there_are_is_the_autoscaler_s() -
 
 def test_a_group_that_comes_in_place_of_another_starts_with_its_own_minimum() -> None:
     """With the number of the one before it, GPUs would start that nobody asked for, or more than its maximum."""
-    found = group(gpu(sizes={"another": Size(min=0, max=9, desired=9)}))
+    before = f"{name_of(L4).rpartition('-')[0]}-before"
+    found = group(gpu(sizes={before: Size(min=0, max=9, desired=9)}))
     assert found.inputs["scalingConfig"]["desiredSize"] == 0
     assert found.ignores == ()
+    first = group(gpu(sizes={"slipway-prod-gpu-other-123456": Size(min=0, max=9, desired=9)}))
+    assert first.ignores == ("scalingConfig.desiredSize",), "a refresh takes what the autoscaler did for no drift"
