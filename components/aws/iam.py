@@ -43,10 +43,11 @@ def pod_identity(
     """Return the trust in the pods of one ServiceAccount.
 
     Without the conditions, whoever may associate roles anywhere in the account could hand this one to their own pods.
+    They are the tags that EKS is documented to put on every session (user guide, pod-id-abac); the cluster's ARN holds
+    account and region. A key that EKS did not send would let nobody in.
     """
     tags = {
-        "aws:SourceAccount": names.account,
-        "aws:RequestTag/eks-cluster-name": cluster_name,
+        "aws:RequestTag/eks-cluster-arn": joined(names.arn("eks", "cluster/"), cluster_name),
         "aws:RequestTag/kubernetes-namespace": namespace,
         "aws:RequestTag/kubernetes-service-account": service_account,
     }

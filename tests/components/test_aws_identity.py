@@ -46,8 +46,7 @@ def test_one_service_account_of_one_cluster_may_take_the_role(up: Engine) -> Non
     assert trust["Principal"] == {"Service": "pods.eks.amazonaws.com"}
     assert trust["Action"] == ["sts:AssumeRole", "sts:TagSession"]
     assert trust["Condition"]["StringEquals"] == {
-        "aws:SourceAccount": NAMES.account,
-        "aws:RequestTag/eks-cluster-name": "slipway-prod-cluster",
+        "aws:RequestTag/eks-cluster-arn": f"arn:aws:eks:{NAMES.region}:{NAMES.account}:cluster/slipway-prod-cluster",
         "aws:RequestTag/kubernetes-namespace": "slipway-prod",
         "aws:RequestTag/kubernetes-service-account": "training",
     }

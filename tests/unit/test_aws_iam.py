@@ -145,6 +145,5 @@ def test_another_partition_is_in_every_arn() -> None:
 def test_roles_are_taken_by_one_service_account_of_one_cluster() -> None:
     (trust,) = iam.pod_identity(NAMES, "c", "home", "training")
     tags: dict[str, Any] = trust["Condition"]["StringEquals"]
-    assert tags["aws:RequestTag/eks-cluster-name"] == "c"
-    assert tags["aws:SourceAccount"] == NAMES.account
+    assert tags["aws:RequestTag/eks-cluster-arn"] == NAMES.arn("eks", "cluster/c")
     assert "*" not in json.dumps(trust)
