@@ -110,3 +110,4 @@ def test_no_generated_secret_is_in_any_input(engine: Engine) -> None:
     }
     for item in generated:
         assert not {"data", "stringData"} & set(item.inputs), f"{item.name} is filled in the cluster, not by Pulumi"
+        assert set(item.ignores) == {"data", "stringData"}, f"a refresh would bring {item.name}'s values into the state"

@@ -70,7 +70,10 @@ class Service:
         """Return the pid of the deployment's one replica."""
         assert self.environment.ray is not None
         for pid in session_members(self.environment.ray.pid):
-            title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            try:
+                title = Path(f"/proc/{pid}/cmdline").read_bytes()
+            except OSError:  # it ended while it was looked at
+                continue
             if title.startswith(f"ray::ServeReplica:slipway:{deployment}".encode()):
                 return pid
         raise AssertionError(f"no replica of {deployment}")

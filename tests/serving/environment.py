@@ -6,6 +6,7 @@ It stops what it started by the recorded session, never by name.  Settings are t
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import os
 import secrets
@@ -70,7 +71,7 @@ def wait_for(what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -
         try:
             if value := condition():
                 return value
-        except (OSError, AssertionError, ValueError, KeyError) as fault:
+        except (OSError, http.client.HTTPException, AssertionError, ValueError, KeyError) as fault:
             last = fault
         time.sleep(0.05)
     raise AssertionError(f"{what}: not within {timeout_s} s; last: {last!r}")
@@ -112,13 +113,12 @@ class Process:
             self._process.send_signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(grace_s)
-        wait_for("the session to end", lambda: not self._kill_session(), 30)
-        self._process.wait(10)
+        self.kill()
 
     def kill(self) -> None:
         """End the whole session at once, as a crash would."""
-        wait_for("the session to end", lambda: not self._kill_session(), 30)
-        self._process.wait(10)
+        wait_for("the session to end", lambda: not self._kill_session())
+        self._process.wait(60)
 
     def _kill_session(self) -> int:
         members = [pid for pid in session_members(self.pid) if pid != os.getpid()]
