@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from pulumi.runtime import MockResourceArgs
 
 from tests.mock_engine import Engine
 from tests.programs.kubernetes_program import Cluster, deployed, pods
@@ -135,6 +136,8 @@ def test_artifacts_on_a_volume_are_mounted_where_they_are_needed() -> None:
     assert mounting == {"tracking-deployment", "training-job"}
     assert outputs["artifact_store"] == {"uri": "/var/lib/slipway/artifacts/mlflow"}
     assert "artifacts-volume" in engine.one("kubernetes:apps/v1:Deployment").dependencies
+    spec = json.loads(engine.one("kubernetes:core/v1:ConfigMap", "training-spec").inputs["data"]["spec.json"])
+    assert spec["storage"] == "file:///var/lib/slipway/artifacts/checkpoints", "a folder of the pod would go with it"
 
 
 def test_a_changed_image_fills_secrets_anew_under_another_name(engine: Engine) -> None:
@@ -143,6 +146,29 @@ def test_a_changed_image_fills_secrets_anew_under_another_name(engine: Engine) -
         found.one("kubernetes:batch/v1:Job", "secrets-job").inputs["metadata"]["name"] for found in (engine, other)
     )
     assert first != second, "a Job's pod cannot be changed; under its old name it could not be made first"
+
+
+def test_secrets_that_were_made_again_are_filled_again(engine: Engine) -> None:
+    job = engine.one("kubernetes:batch/v1:Job", "secrets-job")
+    made = {item.name for item in engine.all("kubernetes:core/v1:Secret") if item.name.startswith("secrets-")}
+    assert len(made) == 4
+    assert made <= set(job.dependencies)
+    again, _ = deployed(engine=Remade())
+    mark, other = (
+        found.one("kubernetes:batch/v1:Job", "secrets-job").inputs["spec"]["template"]["metadata"]["annotations"]
+        for found in (engine, again)
+    )
+    assert mark != other, "a Secret that somebody deleted is another object, and empty"
+
+
+class Remade(Cluster):
+    """A cluster on which one of the Secrets is another object than before."""
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
+        found, state = super().new_resource(args)
+        if args.name == "secrets-ray-token":
+            state = {**state, "metadata": {**state["metadata"], "uid": "another"}}
+        return found, state
 
 
 def test_a_failed_run_fails_the_program_with_its_reason() -> None:
