@@ -10,7 +10,7 @@ import pytest
 
 from tests.aws_inputs import check_all
 from tests.mock_engine import Engine, Registration
-from tests.programs.aws_program import STACKS, deployed, inputs
+from tests.programs.aws_program import STACKS, deployed, inputs, settings
 
 GOLDEN = Path(__file__).parent / "golden"
 _CACHE: dict[str, tuple[Engine, dict[str, Any]]] = {}
@@ -201,6 +201,8 @@ def test_production_keeps_its_data_and_an_ephemeral_environment_nothing() -> Non
     refused = {item.type for item in engine_of("prod").registrations if item.protect}
     lost = {"aws:s3/bucket:Bucket", "aws:rds/instance:Instance", "aws:eks/cluster:Cluster"}
     assert refused >= lost, "the engine refuses a destroy before the first of them is gone"
+    kept = {item.name for item in engine_of("prod").registrations if item.retain}
+    assert "keys-data" in kept, "without its key a kept bucket and a last snapshot are lost"
     assert {"aws:s3/bucket:Bucket", "aws:rds/instance:Instance"} <= protected(engine_of("prod"))
     assert protected(engine_of("gpu")) == set()
 
@@ -215,6 +217,21 @@ def test_without_an_image_there_is_the_ground_alone_and_a_word_on_what_comes_nex
     assert outputs["substrate"]["registry"], "where the first image is pushed"
     assert outputs["tracking"] == {"uri": None}
     assert outputs["serving"]["url"] is None
+
+
+def test_what_the_stack_file_says_of_the_cluster_reaches_it() -> None:
+    engine = engine_of("prod")
+    said = settings("prod")["substrate"]["cluster"]
+    cluster = engine.one("aws:eks/cluster:Cluster").inputs
+    assert cluster["version"] == said["version"]
+    assert cluster["vpcConfig"]["publicAccessCidrs"] == said["public_cidrs"]
+    assert cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"] == "172.20.0.0/16", "which no VPC may overlap"
+    tags = json.loads(engine.one("pulumi:providers:aws").inputs["defaultTags"])["tags"]
+    driver = engine.one("aws:eks/addon:Addon", "workload-addons-aws-ebs-csi-driver").inputs["configurationValues"]
+    assert json.loads(driver)["controller"]["extraVolumeTags"] == tags, "default tags do not reach volumes of claims"
+    told = engine.one("kubernetes:apps/v1:Deployment", "operators-autoscaler-deployment").inputs["spec"]["template"]
+    command = " ".join(told["spec"]["containers"][0]["command"])
+    assert f"k8s.io/cluster-autoscaler/{cluster['name']}" in command, "it would scale the groups of other clusters"
 
 
 def test_outputs_say_where_the_cluster_is() -> None:
