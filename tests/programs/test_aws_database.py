@@ -76,6 +76,7 @@ def test_the_job_waits_for_its_identity_and_for_the_database(engine: Engine) -> 
     job = next(item for item in engine.all(JOB) if item.name == "secrets-job")
     assert any("secrets" in name and "association" in name for name in job.dependencies), job.dependencies
     assert "secrets-network" in job.dependencies
+    assert {"database-instance", "database-client-0"} <= set(job.dependencies), "it would find nobody, or no way"
 
 
 def test_a_database_in_the_cluster_needs_none_of_it() -> None:
