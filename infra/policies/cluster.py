@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_network
 from typing import Any
 
-from infra.policies.model import UNKNOWN, Declared, Posture, Rule, Violation, absent_or_false, demand, present
+from infra.policies.model import UNKNOWN, Declared, Posture, Rule, Violation, absent_or_false, demand, is_wide, present
 
 CLUSTER = frozenset({"aws:eks/cluster:Cluster"})
 NODES = frozenset({"aws:eks/nodeGroup:NodeGroup"})
@@ -33,7 +32,7 @@ def closed_endpoint(resource: Declared, _: Posture) -> Iterator[Violation]:
     ranges = resource.at("vpcConfig.publicAccessCidrs")
     if ranges is UNKNOWN:
         return
-    wide = [value for value in ranges or ["0.0.0.0/0"] if value is not UNKNOWN and _wide(value)]
+    wide = [value for value in ranges or ["0.0.0.0/0"] if value is not UNKNOWN and is_wide(value)]
     if wide:
         yield Violation(
             resource=resource,
@@ -43,13 +42,6 @@ def closed_endpoint(resource: Declared, _: Posture) -> Iterator[Violation]:
             fix="set slipway:substrate.cluster.public_cidrs to the ranges of those who work with it, or "
             "public_endpoint to false",
         )
-
-
-def _wide(value: Any) -> bool:
-    try:
-        return ip_network(str(value), strict=False).prefixlen == 0
-    except ValueError:
-        return False
 
 
 def access_entries(resource: Declared, _: Posture) -> Iterator[Violation]:

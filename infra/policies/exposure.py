@@ -6,11 +6,10 @@ Each may be allowed by the resource's name in `slipway:substrate.exceptions`, wi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from ipaddress import ip_network
 from typing import Any
 
 from components.kubernetes.platforms import PLATFORMS
-from infra.policies.model import UNKNOWN, Declared, Posture, Rule, Violation, absent_or_false, demand, true
+from infra.policies.model import UNKNOWN, Declared, Posture, Rule, Violation, absent_or_false, demand, is_wide, true
 
 BLOCK = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 _SWITCHES = ("blockPublicAcls", "blockPublicPolicy", "ignorePublicAcls", "restrictPublicBuckets")
@@ -111,17 +110,9 @@ def internal_service(resource: Declared) -> Iterator[Violation]:
         )
 
 
-def _is_world(value: Any) -> bool:
-    """Whether an address range is everybody's, or so wide that it is no restriction."""
-    try:
-        return ip_network(str(value), strict=False).prefixlen == 0
-    except ValueError:
-        return False
-
-
 def _open_ranges(resource: Declared, path: str) -> Iterator[tuple[str, Any]]:
     for family in ("cidrBlocks", "ipv6CidrBlocks"):
-        yield from ((at, value) for at, value in resource.items(f"{path}.{family}") if _is_world(value))
+        yield from ((at, value) for at, value in resource.items(f"{path}.{family}") if is_wide(value))
 
 
 @_unless_allowed
@@ -132,10 +123,10 @@ def narrow_ingress(resource: Declared) -> Iterator[Violation]:
         found += _open_ranges(resource, at)
     if resource.at("type") == "ingress":
         for family in ("cidrBlocks", "ipv6CidrBlocks"):
-            found += ((at, value) for at, value in resource.items(family) if _is_world(value))
+            found += ((at, value) for at, value in resource.items(family) if is_wide(value))
     for single in ("cidrIpv4", "cidrIpv6"):
         value = resource.at(single)
-        if value not in (None, UNKNOWN) and _is_world(value):
+        if value not in (None, UNKNOWN) and is_wide(value):
             found.append((single, value))
     for at, value in found:
         yield Violation(

@@ -42,6 +42,16 @@ _ATTACHMENTS = frozenset(
         "aws:iam/groupPolicyAttachment:GroupPolicyAttachment",
     }
 )
+_ARN_PARTS = 6
+_DEMANDS = re.compile(r"(ForAnyValue:)?(StringEquals|StringEqualsIgnoreCase|StringLike|ArnEquals|ArnLike)")
+_CALLERS = frozenset(
+    {
+        *("aws:principalaccount", "aws:principalarn", "aws:principalorgid", "aws:principalorgpaths", "aws:userid"),
+        *("aws:sourceaccount", "aws:sourcearn", "aws:sourceowner", "aws:sourcevpc", "aws:sourcevpce"),
+        "kms:calleraccount",
+    }
+)
+"""What says who calls, or from where; a condition on anything else, such as TLS, everybody can meet."""
 _GITHUB = "token.actions.githubusercontent.com"
 _ONE_REPOSITORY = re.compile(r"repo:[^*?:/]+/[^*?:/]+:.+")
 
@@ -106,7 +116,7 @@ def narrow_actions(resource: Declared, _: Posture) -> Iterator[Violation]:
                 fix=f"name the actions; one that must stay goes into {EXCEPTIONS.name} with its reason",
             )  # fmt: skip
         everywhere = [action for action in actions if not is_excepted(action) and action not in wide]
-        if everywhere and "*" in _listed(statement.get("Resource")) and not _bound(statement):
+        if everywhere and any(map(_is_all, _listed(statement.get("Resource")))) and not _bound(statement):
             yield Violation(
                 resource=resource, property=f"{at}, Resource", value=everywhere,
                 reason="they are allowed on every resource of the account",
@@ -115,11 +125,32 @@ def narrow_actions(resource: Declared, _: Posture) -> Iterator[Violation]:
             )  # fmt: skip
 
 
+def _is_all(resource: Any) -> bool:
+    """Whether a resource is every one, or every one of its kind: `*`, `arn:aws:s3:::*/*`, `arn:...:role/*`."""
+    text = str(resource)
+    parts = text.split(":", 5)
+    if len(parts) < _ARN_PARTS:
+        return text == "*"
+    # of S3 the bucket comes first, of others the kind
+    name = parts[5].partition("/")[0] if parts[2] == "s3" else re.split("[/:]", parts[5], maxsplit=1)[-1]
+    return "*" in name and not name.strip("*/:")
+
+
 def _bound(statement: Mapping[str, Any]) -> bool:
     """Whether a condition binds the statement to tagged resources or to one caller's own."""
     bound = ("aws:resourcetag/", "aws:requesttag/", "ec2:resourcetag/", "autoscaling:resourcetag/", "ec2:createaction")
-    keys = [str(key).lower() for test in _mappings(statement.get("Condition")) for key in test]
-    return any(key.startswith(bound) for key in keys)
+    return any(key.startswith(bound) for key in _demanded(statement))
+
+
+def _demanded(statement: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the keys, in lower case, for which a condition demands one of some values.
+
+    Tests for what must not be, and those that hold where there is no such key, demand nothing.
+    """
+    condition = statement.get("Condition")
+    for operator, test in condition.items() if isinstance(condition, Mapping) else ():
+        if _DEMANDS.fullmatch(str(operator)) and isinstance(test, Mapping):
+            yield from (str(key).lower() for key, value in test.items() if "*" not in _listed(value))
 
 
 def _mappings(condition: Any) -> list[Mapping[str, Any]]:
@@ -133,7 +164,7 @@ def known_callers(resource: Declared, posture: Posture) -> Iterator[Violation]:
     for at, statement in _documents(resource, RESOURCE_POLICIES):
         principal = statement.get("Principal")
         named = _names(principal)
-        if "NotPrincipal" in statement or ("*" in named and not statement.get("Condition")):
+        if "NotPrincipal" in statement or ("*" in named and not _CALLERS & {*_demanded(statement)}):
             yield Violation(
                 resource=resource, property=f"{at}, Principal", value=principal,
                 reason="everybody on AWS would be allowed",

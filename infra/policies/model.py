@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from typing import Any, Final
 
 _LONGEST = 100
+_NARROWEST_OF_THE_WORLD = {4: 8, 6: 16}
+"""By IP version, the prefix from which on a range can be somebody's: nobody holds more than a /8, or a /16 of IPv6."""
 
 
 class Unknown:
@@ -146,6 +149,15 @@ class StackRule:
     about: str
     types: frozenset[str]
     check: Callable[[Sequence[Declared], Posture], Iterator[Violation]]
+
+
+def is_wide(value: Any) -> bool:
+    """Whether an address range is everybody's, or so wide that it restricts nobody: half of the world is two lines."""
+    try:
+        network = ip_network(str(value), strict=False)
+    except ValueError:
+        return False
+    return network.prefixlen < _NARROWEST_OF_THE_WORLD[network.version]
 
 
 def from_text(value: Any) -> Any:

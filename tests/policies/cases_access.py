@@ -69,6 +69,8 @@ CASES: dict[str, Case] = {
             ({"ingress.0.cidrBlocks": ["10.0.0.0/8", "0.0.0.0/0"]}, "ingress.0.cidrBlocks.1"),
             ({"ingress.0.ipv6CidrBlocks": ["::/0"]}, "ingress.0.ipv6CidrBlocks.0"),
             ({"ingress.0.cidrBlocks": ["192.0.2.1/0"]}, "ingress.0.cidrBlocks.0"),
+            ({"ingress.0.cidrBlocks": ["128.0.0.0/1"]}, "ingress.0.cidrBlocks.0"),
+            ({"ingress.0.ipv6CidrBlocks": ["2000::/3"]}, "ingress.0.ipv6CidrBlocks.0"),
         ],
         also_good=[{"egress": [{"protocol": "-1", "fromPort": 0, "toPort": 0, "cidrBlocks": ["0.0.0.0/0"]}]}],
     ),
@@ -152,18 +154,37 @@ CASES: dict[str, Case] = {
             ),
             ({"policy": policy(NotAction="iam:*", Resource=_OBJECTS)}, "policy statement 0"),
             ({"policy": policy(Action="s3:GetObject", NotResource=_OBJECTS)}, "policy statement 0"),
-            # a condition that binds nothing to this environment
-            (
-                {
-                    "policy": policy(
-                        Action="ec2:DeleteVolume", Resource="*", Condition={"Bool": {"aws:SecureTransport": "true"}}
-                    )
-                },
-                "policy statement 0, Resource",
+            *(
+                (
+                    {"policy": policy(Action=action, Resource=["arn:aws:s3:::b/x", every])},
+                    "policy statement 0, Resource",
+                )
+                for action, every in (
+                    ("s3:GetObject", "arn:aws:s3:::*/*"),
+                    ("s3:GetObject", "arn:aws:s3:::*"),
+                    ("iam:PassRole", "arn:aws:iam::111122223333:role/*"),
+                    ("sns:Publish", "arn:aws:sns:us-east-1:111122223333:*"),
+                    ("secretsmanager:GetSecretValue", "arn:aws:secretsmanager:*:*:secret:*"),
+                )
+            ),
+            # conditions that bind nothing to this environment: the last one holds where there is no tag
+            *(
+                (
+                    {"policy": policy(Action="ec2:DeleteVolume", Resource="*", Condition=condition)},
+                    "policy statement 0, Resource",
+                )
+                for condition in (
+                    {"Bool": {"aws:SecureTransport": "true"}},
+                    {"StringNotEquals": {"aws:ResourceTag/x": "y"}},
+                    {"StringEqualsIfExists": {"aws:ResourceTag/x": "y"}},
+                )
             ),
         ],
         also_good=[
             {"policy": policy(Action="ecr:GetAuthorizationToken", Resource="*")},
+            {"policy": policy(Action="iam:PassRole", Resource="arn:aws:iam::111122223333:role/slipway-prod-*")},
+            {"policy": policy(Action="logs:PutLogEvents", Resource="arn:aws:logs:us-east-1:1:log-group:/aws/vpc/x:*")},
+            {"policy": policy(Action="eks:DescribeNodegroup", Resource="arn:aws:eks:us-east-1:1:nodegroup/prod/*/*")},
             {"policy": policy(Action=["ec2:Describe*", "ec2:DescribeVolumes"], Resource="*")},
             {
                 "policy": policy(
@@ -185,6 +206,19 @@ CASES: dict[str, Case] = {
                 {"assumeRolePolicy": policy(Action="sts:AssumeRole", Principal={"AWS": ["*"]})},
                 "assumeRolePolicy statement 0, Principal",
             ),
+            # everybody can meet these
+            *(
+                (
+                    {"assumeRolePolicy": policy(Action="sts:AssumeRole", Principal="*", Condition=condition)},
+                    "assumeRolePolicy statement 0, Principal",
+                )
+                for condition in (
+                    {"Bool": {"aws:SecureTransport": "true"}},
+                    {"StringNotEquals": {"aws:PrincipalAccount": "111122223333"}},
+                    {"StringEqualsIfExists": {"aws:SourceAccount": "111122223333"}},
+                    {"StringLike": {"aws:PrincipalArn": "*"}},
+                )
+            ),
             (
                 {"assumeRolePolicy": github("repo:example/*:ref:refs/heads/main")},
                 f"assumeRolePolicy statement 0, Condition {GITHUB}:sub",
@@ -198,6 +232,11 @@ CASES: dict[str, Case] = {
         also_good=[
             {"assumeRolePolicy": github("repo:example/slipway:environment:production")},
             {"assumeRolePolicy": github("repo:example/slipway:*")},
+            {
+                "assumeRolePolicy": policy(
+                    Action="sts:AssumeRole", Principal="*", Condition={"StringEquals": {"aws:PrincipalOrgID": "o-1"}}
+                )
+            },
         ],
     ),
     "managed-policies-listed": Case(

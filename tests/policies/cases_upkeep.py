@@ -23,6 +23,7 @@ CASES: dict[str, Case] = {
         },
         breaks=[
             ({"vpcConfig.publicAccessCidrs": ["203.0.113.0/24", "0.0.0.0/0"]}, "vpcConfig.publicAccessCidrs"),
+            ({"vpcConfig.publicAccessCidrs": ["0.0.0.0/1", "128.0.0.0/1"]}, "vpcConfig.publicAccessCidrs"),
             ({"vpcConfig.publicAccessCidrs": None}, "vpcConfig.publicAccessCidrs"),
             # what EKS does when it is not told
             ({"vpcConfig": {"endpointPrivateAccess": True}}, "vpcConfig.publicAccessCidrs"),
