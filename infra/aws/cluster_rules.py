@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from components.settings import Problem
 from infra.aws.versions import STANDARD_UNTIL
+from infra.policies.model import is_wide
 
 if TYPE_CHECKING:
     from infra.aws.settings import AwsConfig
 
-_WORLD = "0.0.0.0/0"
 _SERVICES = tuple(IPv4Network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 _LARGEST, _SMALLEST = 12, 24
 _PRINCIPAL = re.compile(r"arn:[a-z-]+:iam::[0-9]{12}:(role|user)/[\w+=,.@/-]+")
@@ -55,9 +55,12 @@ def problems(config: AwsConfig) -> Iterator[Problem]:
             "has no effect: the endpoint is private",
             "set substrate.cluster.public_endpoint to true, or remove it",
         )
-    if _WORLD in cluster.public_cidrs:
+    for cidr in filter(is_wide, cluster.public_cidrs):
         yield Problem(
-            "substrate.cluster.public_cidrs", _WORLD, "is the whole world", "list the ranges of those who need it"
+            "substrate.cluster.public_cidrs",
+            cidr,
+            "is the whole world, or so much of it that it keeps nobody out",
+            "list the ranges of those who need it",
         )
 
 

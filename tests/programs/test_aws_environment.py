@@ -232,6 +232,7 @@ def test_what_the_stack_file_says_of_the_cluster_reaches_it() -> None:
     told = engine.one("kubernetes:apps/v1:Deployment", "operators-autoscaler-deployment").inputs["spec"]["template"]
     command = " ".join(told["spec"]["containers"][0]["command"])
     assert f"k8s.io/cluster-autoscaler/{cluster['name']}" in command, "it would scale the groups of other clusters"
+    assert "--scale-down-unneeded-time=10m" in command, "GPU nodes that nobody uses go"
 
 
 def test_outputs_say_where_the_cluster_is() -> None:

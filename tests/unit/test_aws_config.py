@@ -103,6 +103,10 @@ BAD: list[tuple[dict[str, Any], list[str]]] = [
         ["slipway:substrate.cluster.public_endpoint", "answers the whole world"],
     ),
     ({"substrate__cluster__public_cidrs": ["0.0.0.0/0"]}, ["slipway:substrate.cluster.public_cidrs", "whole world"]),
+    (
+        {"substrate__cluster__public_cidrs": ["0.0.0.0/1", "128.0.0.0/1"]},
+        ["128.0.0.0/1", "keeps nobody out"],
+    ),
     ({"substrate__cluster__public_endpoint": False}, ["slipway:substrate.cluster.public_cidrs", "has no effect"]),
     ({"substrate__cluster__service_cidr": "100.64.0.0/16"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
     ({"substrate__cluster__service_cidr": "172.20.0.0/28"}, ["slipway:substrate.cluster.service_cidr", "/12 to /24"]),
