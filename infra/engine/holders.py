@@ -102,7 +102,7 @@ def _target(link: Path) -> str:
 
 def _own_leaders(project: Project) -> Iterator[int]:
     """Pids that this project's environments have recorded; every process of theirs is in the session of one."""
-    for record in project.generated.glob("*/records/*.json"):
+    for record in project.generated.glob("*/state/records/*.json"):
         try:
             pid = json.loads(record.read_text()).get("pid")
         except (OSError, ValueError, AttributeError):

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from components.seam import Place
 from infra.engine import doctor
 from infra.engine.doctor import Finding, examine, main, require, table
 from infra.engine.holders import dev_ports, holder_of
 from infra.engine.layout import Project, StopError
+from infra.local.layout import Layout
+from infra.local.provider.engine_log import EngineLog
+from infra.local.provider.machine import Machine, Settings
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108  a name only
 
@@ -80,8 +84,12 @@ def test_a_port_s_holder_is_named(project: Project, listener: int) -> None:
 
 
 def test_a_port_of_this_project_s_own_environment_is_no_clash(project: Project, listener: int) -> None:
-    record = project.generated / "dev" / "records" / "tracking.json"
+    kept = Layout(Place(project="slipway", stack="dev", root=project.root)).state
+    settings = Settings(state_directory=kept, runtime_directory=kept, project="slipway", stack="dev")
+    record = Machine(settings, EngineLog(None)).records.path("tracking")
     record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"pid": -1}))
+    assert not holder_of(project, listener).allowed, "the control: another process's record"
     record.write_text(json.dumps({"pid": os.getpid()}))
     assert holder_of(project, listener).allowed
 
