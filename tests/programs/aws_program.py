@@ -54,7 +54,7 @@ def settings(stack: str, **substrate: Any) -> dict[str, Any]:
     content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
     plain = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
     if "lifetime" in plain:
-        plain["lifetime"] = {**plain["lifetime"], "expires_at": "2027-01-01T00:00:00Z"}
+        plain["lifetime"] = {**plain["lifetime"], "expires_at": "2099-01-01T00:00:00Z"}
     merged = {**plain["substrate"], **substrate}
     plain["substrate"] = {key: value for key, value in merged.items() if value is not None}
     return plain
