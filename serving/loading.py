@@ -10,12 +10,13 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
 
-from serving import invocations, lean, rows, signature
+from serving import invocations, lean, own_code, rows, signature
 from serving.errors import ModelUnusable, Refused, RegistryUnavailable
 from serving.models import Model, NativeModel, Outputs, PyfuncModel
 from serving.registry import Registry
@@ -65,7 +66,8 @@ def _model(registry: Registry, name: str, version: str, root: str, manifest: Map
     booster = _read(registry, root, declared["booster"])
     features = _read(registry, root, declared["features"])
     lean.xgboost()
-    from training.tabular import TabularModel  # noqa: PLC0415  after the lean import of xgboost
+    with own_code.LOADING:
+        from training.tabular import TabularModel  # noqa: PLC0415  after the lean import of xgboost
 
     return NativeModel(TabularModel.load(booster, features.decode()), signature.from_mlmodel(manifest))
 
@@ -77,7 +79,9 @@ def _pyfunc(registry: Registry, name: str, version: str) -> Model:
 
     mlflow.set_tracking_uri(registry.uri)
     with tempfile.TemporaryDirectory(prefix="slipway-model-") as folder:
-        pyfunc = mlflow.pyfunc.load_model(f"models:/{name}/{version}", dst_path=folder)
+        local = Path(mlflow.artifacts.download_artifacts(f"models:/{name}/{version}", dst_path=folder))
+        with own_code.of_model(local / "code"):
+            pyfunc = mlflow.pyfunc.load_model(str(local))
     declared = pyfunc.metadata.to_dict()
     return PyfuncModel(pyfunc, signature.from_mlmodel(declared))
 
