@@ -138,7 +138,10 @@ def _pump(source: Any, sink: Any, over: threading.Event) -> None:
     """Copy bytes one way until either side closes or `over`."""
     with contextlib.suppress(OSError, ValueError):  # ValueError: the other direction has closed the socket
         while not over.is_set():
-            if not select.select([source], [], [], _ACCEPT_S)[0]:
+            # not select(): it cannot watch what a process opens after its first thousand files
+            watched = select.poll()
+            watched.register(source, select.POLLIN)
+            if not watched.poll(_ACCEPT_S * 1000):
                 continue
             chunk = source.recv(_CHUNK)
             if not chunk:

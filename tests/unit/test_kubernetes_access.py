@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import resource
 import socket
 import threading
 import urllib.error
@@ -22,6 +24,8 @@ from tests.unit.fake_cluster import CONTEXT, FakeCluster, fake_cluster
 SERVICE = "/api/v1/namespaces/ns/services/tracking"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/ns/endpointslices?labelSelector=kubernetes.io/service-name%3Dtracking"
 PASSWORD = "correct horse"
+MANY = 1100
+"""More than select() can watch."""
 
 
 @pytest.fixture
@@ -166,6 +170,26 @@ def test_requests_go_through_the_tunnel_whole_and_at_the_same_time(
         answers = list(threads.map(lambda body: post(url, body), [b"a", large, b"c", large]))
     assert answers == [b"Bearer x a", b"Bearer x " + large, b"Bearer x c", b"Bearer x " + large]
     assert pod == [("ns", "running", 5050)] * 4
+
+
+@pytest.fixture
+def many_files() -> Iterator[None]:
+    """A process that has more than a thousand files open, as a program with many resources has."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if before[1] < MANY + 200:
+        pytest.skip(f"a process may have only {before[1]} files open here: ulimit -Hn")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before[0], MANY + 200), before[1]))
+    opened = [os.open(os.devnull, os.O_RDONLY) for _ in range(MANY)]
+    yield
+    for descriptor in opened:
+        os.close(descriptor)
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("many_files", "pod")
+def test_requests_go_through_the_tunnel_however_many_files_are_open(cluster: Cluster) -> None:
+    with forward(cluster, "ns", "tracking", 5000) as url:
+        assert post(url, b"a") == b"Bearer x a"
 
 
 @pytest.mark.usefixtures("pod")
