@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -48,8 +49,10 @@ class Ports:
 
 
 def free_block() -> Ports:
-    for base in range(_FIRST, _LAST - _BLOCK + 2, _BLOCK):
-        if all(_free(port) for port in range(base, base + 60)):
+    """Return a block of which every port is free; any of them, since another checkout may be looking too."""
+    bases = range(_FIRST, _LAST - _BLOCK + 2, _BLOCK)
+    for base in random.sample(bases, len(bases)):
+        if all(_free(port) for port in range(base, base + _BLOCK)):
             return Ports(base)
     raise RuntimeError(f"no block of {_BLOCK} free ports from {_FIRST} to {_LAST}: stop what holds them")
 

@@ -209,7 +209,7 @@ def test_a_budget_or_an_end_means_nothing_where_nobody_sends_a_bill() -> None:
 
 
 def test_what_is_said_of_the_workloads_reaches_the_cluster_s_runtime() -> None:
-    said = {
+    said: dict[str, Any] = {
         "quota": {"gpus": 3},
         "tracking_replicas": 2,
         "ingress_from": ["shop"],
