@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = 10
 _CALLS_AT_ONCE = 16
 _OK = range(200, 300)
+_KEPT: dict[tuple[str, str], tuple[ApiClient, Cluster]] = {}
+"""By context and path of the kubeconfig."""
+_KEEPING = threading.Lock()
 _OBJECT = re.compile(r"<?[\w.]+\([^)]*\)?(?: object at 0x[0-9a-f]+)?>?: |<[^>]*object at 0x[0-9a-f]+>: ")
 
 
@@ -160,14 +163,22 @@ def shared(context: str, kubeconfig: str | None = None) -> Cluster:
     Raises:
         ClusterUnusable: as `connect`.
     """
-    return _shared(context, kubeconfig_path(kubeconfig))
+    key = (context, kubeconfig_path(kubeconfig))
+    with _KEEPING:
+        if key not in _KEPT:
+            client = _client(*key)
+            _KEPT[key] = (client, Cluster(context, client))
+        return _KEPT[key][1]
 
 
-@functools.cache
-def _shared(context: str, path: str) -> Cluster:
-    client = _client(context, path)
-    atexit.register(_close, client)
-    return Cluster(context, client)
+def disconnect() -> None:
+    """Close the connections that this process shares; who asks next connects anew."""
+    with _KEEPING:
+        while _KEPT:
+            _close(_KEPT.popitem()[1][0])
+
+
+atexit.register(disconnect)
 
 
 def _close(client: Any) -> None:

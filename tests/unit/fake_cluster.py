@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from infra.kubernetes.connection import disconnect
+
 ACCESS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 WHO = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 CONTEXT = "fake"
@@ -124,5 +126,6 @@ def fake_cluster() -> Iterator[FakeCluster]:
         try:
             yield fake
         finally:
+            disconnect()  # a cluster of the next test is another one, and each holds sixteen connections
             server.shutdown()
             thread.join()

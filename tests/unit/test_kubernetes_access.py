@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from infra.kubernetes.access import forward, ready_pod, secret
-from infra.kubernetes.connection import Cluster, ClusterUnusable, connect
+from infra.kubernetes.connection import Cluster, ClusterUnusable, connect, disconnect, shared
 from tests.unit.fake_cluster import CONTEXT, FakeCluster, fake_cluster
 
 SERVICE = "/api/v1/namespaces/ns/services/tracking"
@@ -109,6 +109,17 @@ def test_a_list_of_kubeconfigs_is_merged(fake: FakeCluster, tmp_path: Path, monk
     monkeypatch.setenv("KUBECONFIG", f"{other}:{fake.kubeconfig(tmp_path)}")
     with connect(CONTEXT) as connected:
         assert connected.get("/version").ok
+
+
+def test_a_process_has_one_connection_until_it_lets_go_of_it(fake: FakeCluster, tmp_path: Path) -> None:
+    path = fake.kubeconfig(tmp_path)
+    one = shared(CONTEXT, path)
+    assert one.get("/version").ok
+    assert shared(CONTEXT, path) is one
+    disconnect()
+    another = shared(CONTEXT, path)
+    assert another is not one
+    assert another.get("/version").ok
 
 
 class Tunnel:
