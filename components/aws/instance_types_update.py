@@ -35,7 +35,9 @@ def moto_types() -> dict[str, Any]:
     """
     found = importlib.util.find_spec("moto")
     if found is None or found.origin is None:
-        raise ModuleNotFoundError("moto is not installed: run this in the development environment (./pulumiw setup --dev)")
+        raise ModuleNotFoundError(
+            "moto is not installed: run this in the development environment (./pulumiw setup --dev)"
+        )
     packed = Path(found.origin).parent / "ec2" / "resources" / "instance_types.json.gz"
     types: dict[str, Any] = json.loads(gzip.decompress(packed.read_bytes()))
     return {name: row for name, row in types.items() if not LEFT_OUT.match(name)}
