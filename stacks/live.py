@@ -130,13 +130,21 @@ def _serving(found: Mapping[str, Any], reached: Reached) -> Part:
     except (RegistryUnavailable, Unreached):
         champion, state = None, {}
     release = f", candidate {state['candidate']} {state['phase']}" if state.get("candidate") else ""
+    stuck = _stuck(reached, model) if healthy else ""
     return Part(
         name="serving",
-        healthy=healthy,
-        state=("ready" if healthy else text) + release,
+        healthy=healthy and not stuck,
+        state=stuck or ("ready" if healthy else text) + release,
         version=f"champion: {model} {champion}" if champion else "no champion",
         url=url,
     )
+
+
+def _stuck(reached: Reached, model: str) -> str:
+    """Return why a service that is ready does not answer with the champion; empty when it does."""
+    known, text = answers(reached, "serving", f"/v2/models/{model}")
+    served = json.loads(text).get("slipway", {}) if known and text.startswith("{") else {}
+    return f"answers with version {served['version']}: {served['problem']}" if served.get("problem") else ""
 
 
 def answers(reached: Reached, service: str, path: str) -> tuple[bool, str]:

@@ -84,19 +84,22 @@ def test_with_nothing_to_serve_up_says_so_and_keeps_tracking_and_ray(project: Pr
 
 
 def test_a_custom_entrypoint_and_own_data_are_served_after_all_that(project: Project) -> None:
-    (project.root / "rows.csv").write_text(ROWS)
+    rows = "\n".join(f"{n},{n % 7},{int(n >= 30)}" for n in range(60))
+    (project.root / "rows.csv").write_text(f"a,b,target\n{rows}\n")
     Path(project.root / "mine.py").write_text(
         "from training.contracts import Trained\n\n\n"
-        "class Parity:\n"
+        "class Half:\n"
         "    def predict(self, frame):\n"
-        "        return (frame['a'] % 2).to_numpy()\n\n\n"
+        "        return (frame['a'] >= 30).to_numpy().astype(int)\n\n\n"
         "def train(data, settings):\n"
-        "    return Trained(model=Parity())\n"
+        "    return Trained(model=Half())\n"
     )
-    project.configure(
-        data={"uri": "rows.csv", "target": "target"},
-        training={"entrypoint": "mine:train"},
-        gate={"floors": {"accuracy": 0.9}},
-    )
+    own = {"data": {"uri": "rows.csv", "target": "target"}, "gate": {"floors": {"accuracy": 0.9}}}
+    project.configure(**own)
     project.up().must_succeed()
-    assert "predictions: [" in project.slipway("predict").must_succeed().output
+    project.configure(**own, training={"entrypoint": "mine:train"})
+    output = project.up().must_succeed().output
+    assert "still answers with version" not in output, "the replica has a part of `training` only, the model all of it"
+    answer = project.slipway("predict").must_succeed().output
+    assert "version 2 at" in answer
+    assert "predictions: [" in answer

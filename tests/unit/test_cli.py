@@ -31,9 +31,10 @@ class Services:
     def __init__(self) -> None:
         self.url = ""
         self.refused: list[str] = []
+        self.problem: str | None = None
 
     def answer(self, path: str, authorization: str | None) -> tuple[int, Any, dict[str, str]]:
-        wanted = f"Bearer {TOKEN}" if path == "/invocations" else LOGIN
+        wanted = f"Bearer {TOKEN}" if path.startswith(("/invocations", "/v2/")) else LOGIN
         if path not in ("/health", "/v2/health/ready") and authorization != wanted:
             self.refused.append(path)
             return 401, {"message": "who are you?"}, {}
@@ -48,6 +49,7 @@ class Services:
             "/health": "OK",
             "/version": "3.17.2",
             "/v2/health/ready": {},
+            "/v2/models/default": {"name": "default", "slipway": {"version": "2", "problem": self.problem}},
             "/invocations": {"predictions": [1, 0]},
             "/api/2.0/mlflow/registered-models/alias": CHAMPION,
             "/api/2.0/mlflow/registered-models/get": {
@@ -171,6 +173,15 @@ def test_status_shows_every_part_of_an_environment_on_a_cluster(
     assert parts["serving"]["version"] == "champion: default 3"
     assert parts["artifact store"]["healthy"], "a folder in a pod is not looked for on this machine"
     assert services.refused == [], "the login of the cluster was shown"
+
+
+def test_a_service_that_answers_with_another_version_than_the_champion_is_not_well(
+    fake: FakeCluster, services: Services, capsys: pytest.CaptureFixture[str]
+) -> None:
+    services.problem = "version 3 cannot be loaded"
+    code, parts = status(capsys)
+    assert code == 1
+    assert parts["serving"]["state"] == "answers with version 2: version 3 cannot be loaded"
 
 
 def test_urls_are_those_of_the_environment_and_not_of_the_tunnel(

@@ -9,13 +9,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import yaml
 from pydantic import BaseModel
 
 from stacks import cli, outputs
 from stacks.config import SECRETS, EnvironmentConfig, load
+from training import dataset
+from training.contracts import TrainSettings
 from training.metrics import CLASSIFICATION, REGRESSION
+from training.spec import Data
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -74,6 +79,26 @@ def test_the_settings_that_the_readme_shows_are_valid_together() -> None:
         shown.update({key.removeprefix("slipway:"): value for key, value in block.items()})
     env = load(shown)
     assert (env.data.target, env.training.entrypoint) == ("churned", "churn.fit:train")
+
+
+def test_the_training_that_the_readme_shows_learns_from_rows_with_missing_values() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    shown: dict[str, Any] = {}
+    exec(code, shown)  # noqa: S102  the project's own page
+    rows = 60
+    columns = {
+        "age": [None if n % 7 == 0 else float(n) for n in range(rows)],
+        "plan": [None if n % 5 == 0 else ("basic", "plus")[n % 2] for n in range(rows)],
+        "churned": ["yes" if n > rows / 2 else "no" for n in range(rows)],
+    }
+    found = dataset.Findings()
+    read = dataset.read(pa.table(columns), Data(uri="x.csv", target="churned"), found)
+    everything = np.ones(rows, dtype=bool)
+    data = dataset.encoded(read, dataset.describe(read, "binary", ("no", "yes"), everything))
+    settings = TrainSettings(task="binary", params={"c": 0.5}, rounds=1, seed=7)
+    model = shown["train"](data, settings).model
+    assert (model.predict(data.frame) == data.labels).mean() > 0.8
+    assert found.problems == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
