@@ -107,6 +107,8 @@ def test_a_new_parameter_is_trained_and_released_under_load(environment: Cluster
     assert "rounds=60" in preview, f"the preview says which part of the identity changed:\n{preview}"
     with load(environment) as came:
         environment.up().must_succeed()
+        # seconds in which the new version is asked too, also where `up` ends right after its release
+        environment.slipway("predict").must_succeed()
     assert came["failed"] == 0, came
     assert set(came["answered"]) == {"1", "2"}, f"both versions answered while one was released: {came}"
     outputs = environment.outputs()
