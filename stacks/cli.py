@@ -82,7 +82,7 @@ def predict(options: argparse.Namespace) -> int:
     except OSError as error:
         raise CommandError(f"{url} does not answer ({error}). See: slipway status --stack {options.stack}") from None
     _console.print(f"{found['serving']['model_name']} version {served} at {url}")
-    _console.print(f"predictions: {json.dumps(answer['predictions'])}")
+    _console.print(f"predictions: {json.dumps(answer['predictions'], ensure_ascii=False)}")
     return 0
 
 

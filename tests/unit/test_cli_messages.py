@@ -65,7 +65,7 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, str]]:
 
     def ask(_: Reached, payload: bytes, kind: str, __: float) -> tuple[Any, str]:
         asked.append((payload, kind))
-        return {"predictions": [1]}, "3"
+        return {"predictions": ["ja ✓"]}, "3"
 
     monkeypatch.setattr(cli, "outputs", lambda _: outputs("http://127.0.0.1:1"))
     monkeypatch.setattr(cli, "reach", reach)
@@ -82,11 +82,14 @@ def test_a_file_of_rows_that_is_missing_is_not_told_as_a_model_that_is_down(
     assert sent == []
 
 
-def test_rows_are_sent_as_what_they_are(sent: list[tuple[bytes, str]], tmp_path: Path) -> None:
+def test_rows_are_sent_as_what_they_are(
+    sent: list[tuple[bytes, str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, content in (("rows.json", "{}"), ("ROWS.CSV", "a\n1\n")):
         (tmp_path / name).write_text(content)
         assert run("predict", "--file", str(tmp_path / name)) == "0"
     assert sent == [(b"{}", "application/json"), (b"a\n1\n", "text/csv")]
+    assert 'predictions: ["ja ✓"]' in capsys.readouterr().out, "labels are shown as they stand in the data"
 
 
 def commands(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
