@@ -166,7 +166,7 @@ class Clusters:
     def _same_zones(self, before: Members, after: Members) -> None:
         """A control plane may move to other subnets, of the zones that it was made in."""
         was, will = (
-            {subnet["AvailabilityZone"] for subnet in self.state.world.subnets(network["subnetIds"])}
+            {subnet["AvailabilityZone"] for subnet in self.state.world.subnets(network["subnetIds"]) or ()}
             for network in (before, after)
         )
         if was != will:
