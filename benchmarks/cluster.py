@@ -36,6 +36,7 @@ from stacks.config import load
 from tests.cluster.node import processes
 from tests.cluster.node.binaries import BY_NAME, module_source
 from tests.cluster.node.cluster import Cluster, cluster_for_tests
+from tests.cluster.node.kubectl import await_definitions
 from tests.cluster.node.kuberay import CRDS
 from tests.cluster.node.layout import layout
 from tests.cluster.project import ClusterProject, environment_on
@@ -234,7 +235,7 @@ def cleaned(cluster: Cluster) -> Iterator[None]:
     """Have the definitions without the operator; take everything away at the end, whatever happened."""
     definitions = str(module_source(BY_NAME["kuberay"]) / "config" / "crd")
     cluster.kubectl("apply", "--server-side", "--force-conflicts", "-k", definitions)
-    cluster.kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in CRDS), "--timeout=60s")
+    await_definitions(cluster.kubectl, *CRDS)
     try:
         yield
     finally:

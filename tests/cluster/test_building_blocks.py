@@ -28,6 +28,7 @@ from components.kubernetes.storage_class import storage_class
 from infra.engine import manifests
 from infra.engine.layout import StopError
 from tests.cluster.node.cluster import Cluster, UnavailableError
+from tests.cluster.node.kubectl import await_definitions
 
 Manifest = Mapping[str, Any]
 IMAGE = "registry.example/operator@sha256:" + "a" * 64
@@ -181,8 +182,7 @@ def operator(cluster: Cluster, home: str) -> Iterator[KubeRayArgs]:
     rest = [*(one for _, one in kuberay.manifests(args)), kuberay.deployment(args)]
     try:
         apply(cluster, namespace_manifest(args.namespace, level="restricted"), *definitions)
-        names = [f"crd/{one['metadata']['name']}" for one in definitions]
-        cluster.kubectl("wait", "--for=condition=Established", *names, WAIT)
+        await_definitions(cluster.kubectl, *(one["metadata"]["name"] for one in definitions))
         apply(cluster, *rest)
         cluster.kubectl("rollout", "status", f"deployment/{kuberay.NAME}", "-n", args.namespace, WAIT)
         yield args

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from infra.engine.layout import StopError
 from tests.cluster.node.binaries import binary
 from tests.cluster.node.layout import NETNS, layout
+
+_POLL_S = 0.2
 
 
 def in_node(
@@ -66,3 +69,23 @@ def apply(*manifests: Mapping[str, Any]) -> None:
 def get(*arguments: str) -> Any:
     """`kubectl get` as objects."""
     return json.loads(kubectl("get", *arguments, "-o", "json"))
+
+
+def await_definitions(ask: Callable[..., str], *names: str, patience_s: float = 300) -> None:
+    """Wait until the API server serves custom resources; `ask` runs kubectl.
+
+    `kubectl wait` ends with an error at a definition that is so new that it has no conditions.
+
+    Raises:
+        StopError: it does not in time.
+    """
+    end = time.monotonic() + patience_s
+    while not all(_is_established(json.loads(ask("get", "crd", name, "-o", "json"))) for name in names):
+        if time.monotonic() > end:
+            raise StopError(f"these are not served after {patience_s:.0f} s: {', '.join(names)}")
+        time.sleep(_POLL_S)
+
+
+def _is_established(definition: Mapping[str, Any]) -> bool:
+    conditions = (definition.get("status") or {}).get("conditions") or []
+    return any(one["type"] == "Established" and one["status"] == "True" for one in conditions)

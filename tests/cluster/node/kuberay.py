@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.cluster.node import images
 from tests.cluster.node.binaries import BY_NAME, module_source
-from tests.cluster.node.kubectl import apply, kubectl
+from tests.cluster.node.kubectl import apply, await_definitions, kubectl
 from tests.cluster.node.layout import Layout
 
 NAMESPACE = "kuberay-operator"
@@ -35,7 +35,7 @@ def install(place: Layout) -> None:
         config = Path(folder) / "config"
         shutil.copytree(module_source(BY_NAME["kuberay"]) / "config", config, copy_function=shutil.copyfile)
         kubectl("apply", "--server-side", "--force-conflicts", "-k", str(config / "crd"))
-        kubectl("wait", "--for=condition=Established", *(f"crd/{name}" for name in CRDS), WAIT)
+        await_definitions(kubectl, *CRDS)
         overlay = Path(folder) / "overlay"
         overlay.mkdir()
         (overlay / "kustomization.yaml").write_text(json.dumps(_overlay(place)))
