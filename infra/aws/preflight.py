@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from components.aws.naming import Names, stem
 from components.seam import Place
 from components.settings import GpuPoolSpec, SettingError
-from infra.aws import api, kubeconfig, leftovers, quotas, template
+from infra.aws import api, kubeconfig, leftovers, quotas, room, template
 from infra.aws.api import AwsUnusable
 from infra.aws.settings import AwsConfig
 from infra.aws.versions import STANDARD_UNTIL
@@ -81,6 +81,7 @@ def examine(place: Place, env: Environment) -> list[Finding]:
     checks: tuple[Callable[[], Iterator[Finding]], ...] = (
         lambda: _zones(config),
         lambda: _quotas(config, env.gpu_pools),
+        lambda: room.examine(place, config),
         lambda: _cluster(place, config),
     )
     with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:

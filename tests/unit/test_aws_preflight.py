@@ -91,10 +91,11 @@ def with_quota(monkeypatch: pytest.MonkeyPatch, **values: float) -> None:
 
 
 @pytest.mark.usefixtures("aws", "today")
-def test_an_account_that_can_take_the_environment_passes(tmp_path: Path) -> None:
+def test_an_account_that_can_take_the_environment_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_quota(monkeypatch, L_F678F1CE=5, L_0263D0A3=5)
     found = examined(tmp_path, environment())
     assert all(finding.ok for finding in found.values()), found
-    assert list(found) == ["credentials", "account", "Kubernetes version", "zones", "cluster"]
+    assert list(found) == ["credentials", "account", "Kubernetes version", "zones", "VPCs", "Elastic IPs", "cluster"]
     assert "slipway-prod-cluster is not made yet" in found["cluster"].seen
     assert preflight.require(place(tmp_path), environment()) == []
 
@@ -179,9 +180,11 @@ def test_quotas_are_held_against_one_node_and_against_the_most(
 def test_a_quota_that_cannot_be_read_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with_quota(monkeypatch)
     env = environment(GPU, gpu_nodes={"l4": {"instance_types": ["g6.2xlarge"]}})
-    warnings = preflight.require(place(tmp_path), env)
-    assert [warning.ok for warning in warnings] == [None]
-    assert "servicequotas:GetServiceQuota" in warnings[0].fix
+    warnings = {warning.name: warning for warning in preflight.require(place(tmp_path), env)}
+    assert list(warnings) == ["quota Running On-Demand G and VT instances", "VPCs", "Elastic IPs"]
+    for warning in warnings.values():
+        assert warning.ok is None
+        assert "servicequotas:GetServiceQuota" in warning.fix
 
 
 def test_each_family_counts_against_its_own_quotas() -> None:
