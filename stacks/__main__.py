@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,11 +21,16 @@ from pulumi.runtime.config import CONFIG, get_config_env, is_config_secret  # no
 
 from components.seam import Place  # noqa: E402
 from components.settings import SettingError  # noqa: E402
+from infra.engine.environment import DEBUG  # noqa: E402
 from infra.policies.program import enforced  # noqa: E402
 from stacks.config import SECRETS, load  # noqa: E402
 from stacks.environment import deploy  # noqa: E402
 from stacks.ground import GROUND  # noqa: E402
 from stacks.problems import ConfigError  # noqa: E402
+
+if not os.environ.get(DEBUG):
+    # the SDK tells of each step, and waits each time: the engine shows it with --debug only
+    pulumi.log.debug = lambda *_, **__: None
 
 
 def settings() -> dict[str, Any]:

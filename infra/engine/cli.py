@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from infra.engine.dependencies import is_ready
-from infra.engine.environment import compose, exports, is_offline, make_state
+from infra.engine.environment import DEBUG, compose, exports, is_offline, make_state
 from infra.engine.find import Engine, engine_for
 from infra.engine.invocation import (
     CHANGES_STATE,
@@ -64,6 +64,8 @@ def _run(project: Project, arguments: list[str]) -> int:
     if not plain and arguments[0] in OWN_VERBS:
         return _own_verb(project, arguments)
     invocation = parse(arguments)
+    if invocation.has("--debug", "-d"):
+        os.environ[DEBUG] = "1"
     if is_offline(os.environ):
         return _offline(project, invocation)
     engine, environment = _ready(project)

@@ -22,6 +22,8 @@ EXPORTED = (
 )
 
 OFFLINE = "SLIPWAY_OFFLINE"
+DEBUG = "SLIPWAY_DEBUG"
+"""What `--debug` means to the program: the SDK says what it does, five calls a resource that the program waits for."""
 
 
 def compose(project: Project, engine: Engine, given: Mapping[str, str]) -> dict[str, str]:

@@ -95,6 +95,18 @@ def test_a_stack_file_that_breaks_a_rule_is_refused_by_the_program_itself(clone:
     assert "SLIPWAY_POLICY_PACK=off: " in said.stderr
 
 
+@pytest.mark.parametrize(("flags", "told"), [((), False), (("--debug",), True)])
+def test_what_the_sdk_does_is_told_only_where_it_is_shown(clone: Project, flags: tuple[str, ...], told: bool) -> None:  # noqa: FBT001
+    """By an event log, which holds what the engine was told, shown or not."""
+    log = clone.root / "told.json"
+    said = ask(clone, "preview", "-s", "gpu", *flags, "--event-log", str(log), PULUMI_DEBUG_COMMANDS="true")
+    assert said.returncode == 0, said.stderr
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    log.unlink()
+    messages = [event["diagnosticEvent"]["message"] for event in events if "diagnosticEvent" in event]
+    assert any("resource registration" in message for message in messages) is told, messages[:5]
+
+
 def test_an_up_is_refused_and_nothing_is_started(clone: Project) -> None:
     said = ask(clone, "up", "-s", "prod")
     assert said.returncode == 2
