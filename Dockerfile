@@ -5,7 +5,7 @@
 #   docker build --build-arg BASE=debian:bookworm-slim@sha256:...  # pinned: `docker buildx imagetools inspect
 #                                                                    debian:bookworm-slim` prints the digest
 # Push it and pin what was pushed in the stack file: image: registry.example.com/slipway@sha256:...
-# Where there is no engine, `python -m infra.image build` makes the same filesystem; a test compares this file with
+# Where there is no engine, `make image` makes the same filesystem; a test compares this file with
 # infra/image/layout.py, the table of what is where.
 ARG BASE=debian:bookworm-slim
 
