@@ -97,9 +97,12 @@ def test_a_custom_entrypoint_and_own_data_are_served_after_all_that(project: Pro
     own = {"data": {"uri": "rows.csv", "target": "target"}, "gate": {"floors": {"accuracy": 0.9}}}
     project.configure(**own)
     project.up().must_succeed()
+    native = project.outputs()["training"]["model_version"]
     project.configure(**own, training={"entrypoint": "mine:train"})
     output = project.up().must_succeed().output
     assert "still answers with version" not in output, "the replica has a part of `training` only, the model all of it"
     answer = project.slipway("predict").must_succeed().output
-    assert "version 2 at" in answer
+    custom = project.outputs()["training"]["model_version"]
+    assert custom != native
+    assert f"version {custom} at" in answer
     assert "predictions: [" in answer
