@@ -189,11 +189,12 @@ def _csv(name: str, content: bytes) -> pa.Table:
     try:
         with pa.input_stream(pa.BufferReader(content), compression=compression) as stream:
             plain = stream.read()
-        plain.split(b"\n", 1)[0].decode()
+        header = _header(plain)
+        header.decode()
         return csv.read_csv(
             pa.BufferReader(plain),
             read_options=csv.ReadOptions(use_threads=False, block_size=min(max(len(plain) + 1, 1 << 16), _BLOCK)),
-            parse_options=csv.ParseOptions(delimiter=_delimiter(plain), newlines_in_values=True),
+            parse_options=csv.ParseOptions(delimiter=_delimiter(header), newlines_in_values=True),
             convert_options=csv.ConvertOptions(strings_can_be_null=True),
         )
     except UnicodeDecodeError as error:
@@ -208,9 +209,14 @@ def _csv(name: str, content: bytes) -> pa.Table:
         raise Refused(f"{name} is no readable CSV file: {text}. {hint}") from error
 
 
-def _delimiter(content: bytes) -> str:
-    """Return the delimiter that the header line uses most."""
-    header = content.split(b"\n", 1)[0]
+def _header(content: bytes) -> bytes:
+    """Return the first line, without a copy of the rest: a data set may be most of the memory."""
+    end = content.find(b"\n")
+    return content if end < 0 else content[:end]
+
+
+def _delimiter(header: bytes) -> str:
+    """Return the delimiter that a header line uses most."""
     return max(",;\t|", key=lambda mark: header.count(mark.encode()))
 
 

@@ -75,7 +75,7 @@ class NetworkAddons(ComponentResource):
         trust = pod_identity(names, args.cluster.cluster_name, "kube-system", CNI_ACCOUNT)
         role = iam.Role(
             f"{name}-cni-role",
-            name=names.name("cni", 64),
+            name=names.role("cni"),
             description="The network plugin",
             assume_role_policy=document(trust),
             opts=child,

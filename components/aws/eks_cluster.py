@@ -104,7 +104,7 @@ class EksCluster(ComponentResource):
         child = ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-role",
-            name=args.names.name("cluster", 64),
+            name=args.names.role("cluster"),
             description="The control plane of the cluster",
             assume_role_policy=document(assumed_by("eks.amazonaws.com")),
             opts=child,

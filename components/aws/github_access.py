@@ -84,7 +84,7 @@ class GithubAccess(ComponentResource):
         role, subject, why = purpose
         return iam.Role(
             f"{name}-{role}-role",
-            name=args.names.name(role, 64),
+            name=args.names.role(role),
             description=why,
             assume_role_policy=document(trust(provider, args.repository, subject)),
             max_session_duration=3600 if role == "preview" else 4 * 3600,

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 STEM_LONGEST = 24
 _DIGEST = 6
+_ROLE_LONGEST = 64
+"""Of the name of a role, by IAM."""
 _PLAIN = re.compile(r"[a-z][a-z0-9]*")
 _NO_REGION = frozenset({"iam", "budgets", "cloudfront", "route53"})
 _NO_ACCOUNT = frozenset({"s3"})
@@ -56,6 +58,14 @@ class Names:
         if len(whole) <= longest and whole == _clean(whole):
             return whole
         return _with_digest(_clean(whole), whole, longest)
+
+    def role(self, purpose: str) -> str:
+        """The name of an IAM role."""
+        return self.name(purpose, _ROLE_LONGEST)
+
+    def role_arn(self, purpose: str) -> str:
+        """The ARN of the role of that name."""
+        return self.arn("iam", f"role/{self.role(purpose)}")
 
     def bucket(self, role: str) -> str:
         """The name of a bucket: those are shared by everybody, so account and region are in it."""

@@ -38,7 +38,7 @@ class NodeRole(ComponentResource):
         child = ResourceOptions(parent=self)
         role = iam.Role(
             f"{name}-role",
-            name=args.names.name("node", 64),
+            name=args.names.role("node"),
             description="Nodes of the cluster",
             assume_role_policy=document(assumed_by("ec2.amazonaws.com")),
             opts=child,

@@ -15,8 +15,6 @@ from pulumi_aws import eks, iam
 from components.aws.iam import document, pod_identity
 from components.aws.naming import Names
 
-ROLE_NAME_LONGEST = 64
-
 
 @dataclass(frozen=True, kw_only=True)
 class WorkloadIdentityArgs:
@@ -51,7 +49,7 @@ class WorkloadIdentity(ComponentResource):
         trust = pod_identity(args.names, args.cluster_name, args.namespace, args.service_account)
         role = iam.Role(
             f"{name}-role",
-            name=args.names.name(args.role, ROLE_NAME_LONGEST),
+            name=args.names.role(args.role),
             description=f"Pods of the ServiceAccount {args.service_account}",
             assume_role_policy=document(trust),
             opts=child,

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from components.settings import SettingError
+from infra.kubernetes.findings import Finding
 
 _CONNECT_S, _READ_S, _ATTEMPTS = 5, 15, 3
-_ABSENT = "ResourceNotFoundException"
+ABSENT = "ResourceNotFoundException"
 REACHABLE = ("ACTIVE", "UPDATING")
 """States of a cluster whose API server answers."""
 
@@ -84,7 +85,7 @@ def cluster(name: str, region: str, endpoint_url: str | None = None) -> ClusterS
     try:
         found = ask(client("eks", region, endpoint_url), "describe_cluster", name=name)["cluster"]
     except AwsUnusable as error:
-        if error.code == _ABSENT:
+        if error.code == ABSENT:
             return None
         raise
     return ClusterState(
@@ -94,3 +95,8 @@ def cluster(name: str, region: str, endpoint_url: str | None = None) -> ClusterS
         endpoint=str(found.get("endpoint") or ""),
         certificate=str((found.get("certificateAuthority") or {}).get("data") or ""),
     )
+
+
+def unread(name: str, error: AwsUnusable, action: str) -> Finding:
+    """Return the finding that something could not be looked at, for want of the right to do `action`."""
+    return Finding(name=name, ok=None, seen=f"cannot be read: {error}", fix=f"allow {action}")

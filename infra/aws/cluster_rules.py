@@ -99,7 +99,11 @@ def _admins(admins: Sequence[str]) -> Iterator[Problem]:
         if admins.count(arn) > 1:
             yield Problem(path, arn, "is listed twice, and EKS takes each once", "remove one of them")
         if not _PRINCIPAL.fullmatch(arn):
-            session = _SESSION.fullmatch(arn)
-            partition, account, role = session.groups() if session else ("arn:aws", "ACCOUNT", "NAME")
-            fix = f"list the role: {partition}:iam::{account}:role/{role}"
+            fix = f"list the role: {role_of(arn) or 'arn:aws:iam::ACCOUNT:role/NAME'}"
             yield Problem(path, arn, "is no IAM role or user, and EKS lets in nobody else", fix)
+
+
+def role_of(arn: str) -> str | None:
+    """Return the role, without its path, whose session an ARN of STS names; None for anything else."""
+    session = _SESSION.fullmatch(arn)
+    return None if session is None else f"{session[1]}:iam::{session[2]}:role/{session[3]}"

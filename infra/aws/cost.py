@@ -58,9 +58,8 @@ def _network(config: AwsConfig) -> Iterator[Item]:
     if config.vpc is not None:
         return
     hour = _PRICES["per_hour"]
-    gateways = 1 if config.network.nat == "single" else len(config.zones)
-    yield Item("NAT gateways", gateways, hour["nat_gateway"])
-    yield Item("their public addresses", gateways, hour["public_address"])
+    yield Item("NAT gateways", config.nat_gateways, hour["nat_gateway"])
+    yield Item("their public addresses", config.nat_gateways, hour["public_address"])
     if config.network.endpoints:
         count = len(INTERFACES) * len(config.zones)
         yield Item("interface endpoints, in each zone", count, hour["interface_endpoint_in_a_zone"])

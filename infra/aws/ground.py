@@ -28,10 +28,8 @@ from components.aws.system_node_pool import SystemNodePool, SystemNodePoolArgs
 from components.aws.workload_identity import WorkloadIdentity, WorkloadIdentityArgs
 from components.seam import GroundSpec
 from infra.aws import pools
+from infra.aws.ownership import PROJECT, STACK
 from infra.aws.settings import AwsConfig
-
-STATE = ("slipway:project", "slipway:stack")
-"""The tags that tell one environment's resources from every other's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +119,7 @@ def _network(plot: Plot, keys: Keys) -> NetworkHandle:
 def _cluster(plot: Plot, keys: Keys, network: NetworkHandle) -> EksCluster:
     settings, names = plot.config.cluster, plot.names
     # the deployments' role has an entry already (github_access.py), and EKS takes each principal once
-    own = {names.arn("iam", f"role/{names.name('deploy', 64)}")} if plot.config.github else set()
+    own = {names.role_arn("deploy")} if plot.config.github else set()
     args = EksClusterArgs(
         names=names,
         version=settings.version,
@@ -223,7 +221,7 @@ def _database(plot: Plot, keys: Keys, network: NetworkHandle, cluster: EksCluste
 def _budget(plot: Plot, keys: Keys) -> None:
     budget = plot.asked.budget
     if budget is not None:
-        counted = {key: plot.tags[key] for key in STATE}
+        counted = {key: plot.tags[key] for key in (PROJECT, STACK)}
         args = BudgetArgs(
             names=plot.names, monthly_usd=budget.monthly_usd, notify=budget.notify, tags=counted, key=keys.logs
         )

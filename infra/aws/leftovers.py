@@ -11,10 +11,9 @@ from collections.abc import Iterator
 
 from infra.aws import api
 from infra.aws.api import AwsUnusable
+from infra.aws.ownership import STACK
 from infra.aws.settings import AwsConfig
 from infra.kubernetes.findings import Finding
-
-_OURS = "slipway:stack"
 
 
 def log_group(cluster: str, config: AwsConfig) -> Iterator[Finding]:
@@ -24,7 +23,7 @@ def log_group(cluster: str, config: AwsConfig) -> Iterator[Finding]:
         client = api.client("logs", config.region, config.endpoint_url)
         listed = api.ask(client, "describe_log_groups", logGroupNamePrefix=name)["logGroups"]
         groups = [group for group in listed if group["logGroupName"] == name]
-        left = [group for group in groups if _OURS not in _tags(client, group["arn"])]
+        left = [group for group in groups if STACK not in _tags(client, group["arn"])]
     except AwsUnusable:
         return
     if left:

@@ -17,7 +17,8 @@ from components.aws.naming import Names, stem
 from components.seam import Place
 from components.settings import GpuPoolSpec, SettingError
 from infra.aws import api, kubeconfig, leftovers, quotas, room, template
-from infra.aws.api import AwsUnusable
+from infra.aws.api import AwsUnusable, unread
+from infra.aws.cluster_rules import role_of
 from infra.aws.settings import AwsConfig
 from infra.aws.versions import STANDARD_UNTIL
 from infra.kubernetes.findings import OFFLINE, Finding
@@ -137,12 +138,11 @@ def _login(error: AwsUnusable) -> str:
 
 def _administrator(place: Place, config: AwsConfig, arn: str) -> Iterator[Finding]:
     """Whether who asks may enter the cluster once it is there: EKS lets in who is listed, and not its maker."""
-    caller = re.sub(r":sts:(.*):assumed-role/([^/]+)/.*", r":iam:\1:role/\2", arn)
-    names = Names(stem(place.project, place.stack), config.account, config.region)
-    entering = {names.name(role, 64) for role in ("preview", "deploy")} if config.github else set()
+    caller, names = role_of(arn) or arn, _names(place, config)
+    entering = {names.role_arn(role) for role in ("preview", "deploy")} if config.github else set()
     # the token of a role names it without its path
     known = {re.sub(r":role/.*/", ":role/", admin) for admin in config.cluster.admins}
-    if not known or config.endpoint_url or caller in known or caller.rpartition("/")[2] in entering:
+    if not known or config.endpoint_url or caller in known | entering:
         return
     yield Finding(
         name="administrators",
@@ -189,7 +189,7 @@ def _zones(config: AwsConfig) -> Iterator[Finding]:
             _client(config, "ec2"), "describe_availability_zones", Filters=[{"Name": "zone-name", "Values": wanted}]
         )["AvailabilityZones"]
     except AwsUnusable as error:
-        yield _unread("zones", error, "ec2:DescribeAvailabilityZones")
+        yield unread("zones", error, "ec2:DescribeAvailabilityZones")
         return
     ids = {zone["ZoneName"]: zone["ZoneId"] for zone in found if zone.get("State") == "available"}
     wrong = [f"{zone} is not there" for zone in wanted if zone not in ids]
@@ -210,7 +210,7 @@ def _quotas(config: AwsConfig, pools: Sequence[GpuPoolSpec]) -> Iterator[Finding
         try:
             found = api.ask(asked, "get_service_quota", ServiceCode=quotas.SERVICE, QuotaCode=need.quota.code)
         except AwsUnusable as error:
-            yield _unread(f"quota {need.quota.name}", error, "servicequotas:GetServiceQuota")
+            yield unread(f"quota {need.quota.name}", error, "servicequotas:GetServiceQuota")
             continue
         yield _judged(need, float(found["Quota"]["Value"]), config.region)
 
@@ -237,7 +237,7 @@ def _cluster(place: Place, config: AwsConfig) -> Iterator[Finding]:
     try:
         state = api.cluster(name, config.region, config.endpoint_url)
     except AwsUnusable as error:
-        yield _unread("cluster", error, "eks:DescribeCluster")
+        yield unread("cluster", error, "eks:DescribeCluster")
         return
     if state is None or not state.reachable:
         path.unlink(missing_ok=True)
@@ -256,7 +256,11 @@ def _cluster(place: Place, config: AwsConfig) -> Iterator[Finding]:
 
 def cluster_name(place: Place, config: AwsConfig) -> str:
     """Return what the stack's cluster is called; it is the kubeconfig's context too."""
-    return Names(stem(place.project, place.stack), config.account, config.region).name("cluster")
+    return _names(place, config).name("cluster")
+
+
+def _names(place: Place, config: AwsConfig) -> Names:
+    return Names(stem(place.project, place.stack), config.account, config.region)
 
 
 def _names_in(config: AwsConfig) -> Names:
@@ -265,7 +269,3 @@ def _names_in(config: AwsConfig) -> Names:
 
 def _client(config: AwsConfig, service: str) -> Any:
     return api.client(service, config.region, config.endpoint_url)
-
-
-def _unread(name: str, error: AwsUnusable, action: str) -> Finding:
-    return Finding(name=name, ok=None, seen=f"cannot be read: {error}", fix=f"allow {action}")

@@ -13,6 +13,7 @@ from pulumi.runtime import is_dry_run
 from components.limits import LifetimeSettings
 from components.seam import GroundSpec, Place
 from components.settings import SettingError
+from infra.aws.ownership import owned_by
 from infra.aws.settings import AwsConfig
 
 OFFLINE = "SLIPWAY_OFFLINE"
@@ -31,7 +32,7 @@ def offline() -> bool:
 
 def tags(place: Place, config: AwsConfig, asked: GroundSpec) -> dict[str, str]:
     """Return the tags of everything in the environment: whose it is, who pays, and when it ends."""
-    found = {"slipway:project": place.project, "slipway:stack": place.stack}
+    found = owned_by(place)
     if config.owner is not None:
         found["slipway:owner"] = config.owner
     if config.cost_centre is not None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from components.seam import Place
 from infra.aws import api
 from infra.aws.api import AwsUnusable
+from infra.aws.ownership import owned_by
 from infra.aws.settings import AwsConfig
 from infra.kubernetes.findings import Finding
 
@@ -50,7 +52,7 @@ _ADDRESSES = Scarce(
         for one in api.ask(client, "describe_addresses")["Addresses"]
         if one.get("PublicIpv4Pool") in (None, _AMAZONS)
     ],
-    wanted=lambda config: 1 if config.network.nat == "single" else len(config.zones),
+    wanted=lambda config: config.nat_gateways,
     way_out="slipway:substrate.network.nat: single, which takes one",
 )
 
@@ -63,22 +65,22 @@ def examine(place: Place, config: AwsConfig) -> Iterator[Finding]:
     """
     if config.vpc is not None or config.endpoint_url is not None:
         return
+    client_of = cache(lambda service: api.client(service, config.region, config.endpoint_url))
     for scarce in (_VPCS, _ADDRESSES):
-        yield from _found(scarce, place, config)
+        yield from _found(scarce, place, config, client_of)
 
 
-def _found(scarce: Scarce, place: Place, config: AwsConfig) -> Iterator[Finding]:
+def _found(scarce: Scarce, place: Place, config: AwsConfig, client_of: Callable[[str], Any]) -> Iterator[Finding]:
     try:
-        there = scarce.listed(api.client("ec2", config.region, config.endpoint_url))
-        own = [one for one in there if _is_own(one, place)]
-        missing = scarce.wanted(config) - len(own)
+        there = scarce.listed(client_of("ec2"))
+        missing = scarce.wanted(config) - sum(_is_own(one, place) for one in there)
         if missing <= 0:
             return
-        client = api.client("service-quotas", config.region, config.endpoint_url)
-        answer = api.ask(client, "get_service_quota", ServiceCode=scarce.service, QuotaCode=scarce.code)
+        given = {"ServiceCode": scarce.service, "QuotaCode": scarce.code}
+        answer = api.ask(client_of("service-quotas"), "get_service_quota", **given)
     except AwsUnusable as error:
         actions = "ec2:DescribeVpcs, ec2:DescribeAddresses and servicequotas:GetServiceQuota"
-        yield Finding(name=scarce.name, ok=None, seen=f"cannot be read: {error}", fix=f"allow {actions}")
+        yield api.unread(scarce.name, error, actions)
         return
     granted = int(answer["Quota"]["Value"])
     fits = len(there) + missing <= granted
@@ -92,4 +94,4 @@ def _found(scarce: Scarce, place: Place, config: AwsConfig) -> Iterator[Finding]
 
 def _is_own(one: Mapping[str, Any], place: Place) -> bool:
     tags = {tag["Key"]: tag["Value"] for tag in one.get("Tags", [])}
-    return (tags.get("slipway:project"), tags.get("slipway:stack")) == (place.project, place.stack)
+    return owned_by(place).items() <= tags.items()

@@ -171,6 +171,13 @@ class AwsConfig(SubstrateSettings):
         """The VPC's address range."""
         return self.network.cidr if self.vpc is None else self.vpc.cidr
 
+    @property
+    def nat_gateways(self) -> int:
+        """How many NAT gateways the stack makes, each with an Elastic IP; none in a VPC that exists."""
+        if self.vpc is not None:
+            return 0
+        return 1 if self.network.nat == "single" else len(self.zones)
+
     def refuses(self, ability: Ability) -> Refusal | None:
         """Say why AWS lacks an ability."""
         return _REFUSED.get(ability) if ability != "retained_store" or self.database.image else None

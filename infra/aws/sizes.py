@@ -11,11 +11,10 @@ from typing import Any
 
 from components.aws.node_group import Size
 from infra.aws import api
-from infra.aws.api import AwsUnusable
+from infra.aws.api import ABSENT, AwsUnusable
 from infra.aws.provider import offline
 from infra.aws.settings import AwsConfig
 
-_ABSENT = "ResourceNotFoundException"
 _CALLS_AT_ONCE = 8
 
 
@@ -32,7 +31,7 @@ def now(config: AwsConfig, cluster: str) -> Mapping[str, Size] | None:
         with ThreadPoolExecutor(_CALLS_AT_ONCE) as threads:
             found = list(threads.map(lambda name: _size(client, cluster, name), names))
     except AwsUnusable as error:
-        return {} if error.code == _ABSENT else None
+        return {} if error.code == ABSENT else None
     return {name: size for name, size in zip(names, found, strict=True) if size is not None}
 
 
@@ -51,7 +50,7 @@ def _size(client: Any, cluster: str, name: str) -> Size | None:
     try:
         group = api.ask(client, "describe_nodegroup", clusterName=cluster, nodegroupName=name)["nodegroup"]
     except AwsUnusable as error:
-        if error.code == _ABSENT:  # it went since it was listed
+        if error.code == ABSENT:  # it went since it was listed
             return None
         raise
     bounds = group["scalingConfig"]
