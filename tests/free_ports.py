@@ -36,16 +36,16 @@ def free_port() -> int:
     return free_ports(1)[0]
 
 
-def free_block(size: int) -> int:
-    """Return the first of as many free ports in a row.
+def free_block(size: int, first: int = _FIRST, last: int = _LAST) -> int:
+    """Return the first of as many free ports in a row, from `first` to `last`; any, as others may be looking too.
 
     Raises:
         RuntimeError: there is no such row.
     """
-    starts = range(_FIRST, _LAST - size + 2, size)
-    for first in random.sample(starts, len(starts)):
+    starts = range(first, last - size + 2, size)
+    for start in random.sample(starts, len(starts)):
         with ExitStack() as held, suppress(OSError):
-            for port in range(first, first + size):
+            for port in range(start, start + size):
                 held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-            return first
-    raise RuntimeError(f"no {size} free ports in a row from {_FIRST} to {_LAST}: stop what holds them")
+            return start
+    raise RuntimeError(f"no {size} free ports in a row from {first} to {last}: stop what holds them")

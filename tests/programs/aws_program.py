@@ -11,7 +11,6 @@ from typing import Any
 from unittest import mock
 
 import pulumi
-import yaml
 
 from components.seam import Place
 from infra.aws import kubeconfig, sizes
@@ -21,6 +20,7 @@ from stacks.environment import deploy
 from tests.components.aws_blocks import AwsEngine
 from tests.mock_engine import Engine, run
 from tests.programs.kubernetes_program import ENDED, RESULT
+from tests.stack_files import committed
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("staging", "prod", "gpu")
@@ -51,8 +51,7 @@ class Cloud(AwsEngine):
 
 def settings(stack: str, **substrate: Any) -> dict[str, Any]:
     """Return the settings of a stack file, its substrate's changed; None removes."""
-    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    plain = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
+    plain = committed(stack)
     if "lifetime" in plain:
         plain["lifetime"] = {**plain["lifetime"], "expires_at": "2099-01-01T00:00:00Z"}
     merged = {**plain["substrate"], **substrate}

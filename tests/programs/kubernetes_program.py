@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pulumi
-import yaml
 
 from components.kubernetes.platforms import PLATFORMS
 from components.seam import Place
 from stacks.config import EnvironmentConfig, load
 from stacks.environment import deploy
 from tests.mock_engine import Engine, run
+from tests.stack_files import settings_in
 
 ROOT = Path(__file__).parents[2]
 STACK_FILE = Path(__file__).parent / "stacks" / "Pulumi.cluster.yaml"
@@ -35,8 +35,7 @@ RESULT: dict[str, Any] = {
 
 def settings(**changes: Any) -> dict[str, Any]:
     """Return the settings of the example stack file, with some of them changed."""
-    content = yaml.safe_load(STACK_FILE.read_text())["config"]
-    plain = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
+    plain = settings_in(STACK_FILE)
     substrate = {**plain["substrate"], **changes.pop("substrate", {})}
     merged = {**plain, **changes, "substrate": substrate}
     return {key: value for key, value in merged.items() if value is not None}

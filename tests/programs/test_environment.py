@@ -9,13 +9,13 @@ from typing import Any
 
 import pulumi
 import pytest
-import yaml
 
 from components.seam import Place
 from stacks.config import EnvironmentConfig, load
 from stacks.environment import SUBSTRATES, deploy
 from stacks.outputs import CONTRACT
 from tests.mock_engine import REJECTED, Engine, run
+from tests.stack_files import settings_in
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,9 +25,7 @@ STACK_FILES = sorted(
 
 
 def config_of(stack_file: str, **changes: Any) -> EnvironmentConfig:
-    content = yaml.safe_load((ROOT / stack_file).read_text())["config"]
-    settings = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
-    return load({**settings, **changes})
+    return load({**settings_in(ROOT / stack_file), **changes})
 
 
 def deployed(

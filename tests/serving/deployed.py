@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from pathlib import Path
 from typing import Any
 
+from infra.local.provider.procfs import command_of
 from serving.registry import Registry
 from tests.serving.environment import Environment, call, session_members, wait_for
 from tests.serving.registering import example, register, state_of
@@ -70,10 +70,6 @@ class Service:
         """Return the pid of the deployment's one replica."""
         assert self.environment.ray is not None
         for pid in session_members(self.environment.ray.pid):
-            try:
-                title = Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:  # it ended while it was looked at
-                continue
-            if title.startswith(f"ray::ServeReplica:slipway:{deployment}".encode()):
+            if command_of(pid).startswith(f"ray::ServeReplica:slipway:{deployment}"):
                 return pid
         raise AssertionError(f"no replica of {deployment}")

@@ -9,11 +9,9 @@ import contextlib
 import http.client
 import json
 import os
-import random
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from components.model_service import ALIAS_POLL_S
+from tests.free_ports import free_block
 
 ROOT = Path(__file__).resolve().parents[2]
 _FIRST, _LAST, _BLOCK = 23000, 23999, 200
@@ -46,24 +45,6 @@ class Ports:
         if name not in _PORTS:
             raise AttributeError(name)
         return self.base + _PORTS.index(name)
-
-
-def free_block() -> Ports:
-    """Return a block of which every port is free; any of them, since another checkout may be looking too."""
-    bases = range(_FIRST, _LAST - _BLOCK + 2, _BLOCK)
-    for base in random.sample(bases, len(bases)):
-        if all(_free(port) for port in range(base, base + _BLOCK)):
-            return Ports(base)
-    raise RuntimeError(f"no block of {_BLOCK} free ports from {_FIRST} to {_LAST}: stop what holds them")
-
-
-def _free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def wait_for(what: str, condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
@@ -146,7 +127,7 @@ class Environment:
     """One tracking server and one Ray head."""
 
     def __init__(self, folder: Path, extra: Mapping[str, str] = {}) -> None:
-        self.folder, self.ports = folder, free_block()
+        self.folder, self.ports = folder, Ports(free_block(_BLOCK, _FIRST, _LAST))
         self.runtime = Path(tempfile.mkdtemp(prefix="slipway-", dir="/tmp"))
         self.token = folder / "ray-token"
         self.token.write_text(secrets.token_hex(32))

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from components.seam import Place
 from infra.local.layout import Layout
 from infra.local.ports import derived_block
+from infra.local.provider.procfs import command_of
 from serving.registry import Registry
 from tests.stacks.project import Project, call, status_of, wait_until
 
@@ -81,7 +82,7 @@ def test_a_killed_replica_or_all_of_serve_comes_back_by_itself(environment: Proj
     victims = [
         process
         for process in psutil.process_iter()
-        if _session(process.pid) == head and any(name in _command(process) for name in killed)
+        if _session(process.pid) == head and any(name in command_of(process.pid) for name in killed)
     ]
     assert len(victims) >= len(killed), f"the control: there is something to kill: {victims}"
     for victim in victims:
@@ -98,13 +99,6 @@ def _runs(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.Error:  # it ended while it was looked at
         return False
-
-
-def _command(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
 
 
 def _session(pid: int) -> int:

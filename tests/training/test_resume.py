@@ -17,6 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
+from infra.local.provider.procfs import command_of
 from training import boosting, store
 from training.boosting import Grown
 
@@ -190,18 +191,12 @@ def kill_after(workshop: Workshop, spec: dict[str, Any], name: str, rounds: int)
     assert [run.info.status for run in workshop.runs(spec["identity"])] == ["RUNNING"], "it was killed in the middle"
 
 
-def command_of(process: psutil.Process) -> str:
-    with suppress(psutil.Error):  # it may end while it is looked at
-        return " ".join(process.cmdline())
-    return ""
-
-
 def finish_without_a_worker(workshop: Workshop, spec: dict[str, Any], name: str, rounds: int) -> str:
     """Start a job, kill one of its workers after as many rounds, and return what the job said until its end."""
     pause_after(workshop, rounds)
     with started(workshop, spec) as job:
         wait_for_pause(job, spec["storage"], name, rounds)
-        workers = [one for one in psutil.Process(job.pid).children(recursive=True) if WORKER in command_of(one)]
+        workers = [one for one in psutil.Process(job.pid).children(recursive=True) if WORKER in command_of(one.pid)]
         assert len(workers) == spec["training"]["resources"]["workers"], workers
         workers[-1].kill()
         output, _ = job.communicate(timeout=_PATIENCE_S)

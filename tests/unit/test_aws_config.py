@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.seam import Place
 from infra.aws.settings import AwsConfig
@@ -15,20 +14,16 @@ from infra.aws.workloads import cluster_config
 from infra.kubernetes.settings import KubernetesConfig
 from stacks.config import EnvironmentConfig, load
 from stacks.problems import ConfigError
+from tests.stack_files import committed
 
 ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 Path_ = tuple[str, ...]
 
 
-def stack_file(stack: str) -> dict[str, Any]:
-    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
-
-
 def changed(stack: str = "prod", **changes: Any) -> dict[str, Any]:
     """Return a stack file's settings with some changed; `a__b` is the key b of a, and None removes."""
-    settings = stack_file(stack)
+    settings = committed(stack)
     for path, value in changes.items():
         *outer, last = path.split("__")
         inner = settings
@@ -54,7 +49,7 @@ def aws(config: EnvironmentConfig) -> AwsConfig:
 
 @pytest.mark.parametrize("stack", ["staging", "prod", "gpu"])
 def test_the_committed_stack_files_are_accepted(stack: str) -> None:
-    config = load(stack_file(stack), now=NOW)
+    config = load(committed(stack), now=NOW)
     assert aws(config).image is not None, "a preview of it shows the workloads too"
 
 
@@ -66,8 +61,8 @@ def test_a_repository_is_named_as_github_s_tokens_name_it() -> None:
 
 
 def test_production_is_kept_and_experiments_are_not() -> None:
-    assert load(stack_file("prod")).artifacts.retain
-    gpu = load(stack_file("gpu"))
+    assert load(committed("prod")).artifacts.retain
+    gpu = load(committed("gpu"))
     assert gpu.lifetime is not None
     assert not gpu.artifacts.retain
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import boto3
@@ -11,15 +10,12 @@ from moto import mock_aws
 
 from infra.aws import api, leftovers
 from infra.aws.api import AwsUnusable
-from infra.aws.settings import AwsConfig
 from infra.kubernetes.findings import Finding
+from tests.stack_files import REGION, least_on_aws
 
-REGION = "us-east-1"
 CLUSTER = "slipway-prod-cluster"
 GROUP = f"/aws/eks/{CLUSTER}/cluster"
-CONFIG = AwsConfig.model_validate_json(
-    json.dumps({"kind": "aws", "account": "123456789012", "region": REGION, "zones": ["us-east-1a", "us-east-1b"]})
-)
+CONFIG = least_on_aws()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from components.aws.instance_types import lookup
 from infra.aws.cost import HOURS_IN_A_MONTH, at_rest, per_hour
@@ -14,21 +13,17 @@ from infra.aws.settings import AwsConfig
 from infra.engine.manifests import DEVICE_PLUGIN, KUBERAY
 from infra.kubernetes.secrets import TRACKING_ROLE
 from stacks.config import load
+from tests.stack_files import committed
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "aws.md").read_text()
-
-
-def settings(stack: str) -> dict[str, object]:
-    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
 
 
 @pytest.mark.parametrize("stack", ["staging", "prod", "gpu"])
 def test_the_table_of_costs_is_what_the_command_says(stack: str) -> None:
     found = re.search(rf"^\| `{stack}` \| ([0-9.]+) \| ([0-9]+) \|", PAGE, re.MULTILINE)
     assert found is not None
-    env = load(settings(stack))
+    env = load(committed(stack))
     assert isinstance(env.substrate, AwsConfig)
     hour = per_hour(at_rest(env.substrate, env.ground()))
     assert hour is not None

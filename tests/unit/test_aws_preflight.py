@@ -12,7 +12,6 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from moto import mock_aws
 
 from components.ray_cluster import GpuPool
@@ -20,15 +19,14 @@ from components.seam import Place
 from infra.aws import api, kubeconfig, preflight, quotas
 from infra.aws.api import AwsUnusable
 from infra.aws.preflight import PreflightFailed
-from infra.aws.settings import AwsConfig, GpuNodeSettings
+from infra.aws.settings import GpuNodeSettings
 from infra.aws.versions import STANDARD_UNTIL
 from infra.kubernetes.findings import Finding
 from stacks.config import load
 from stacks.ground import GROUND
+from tests.stack_files import ACCOUNT, REGION, committed, least_on_aws
 
 ROOT = Path(__file__).parents[2]
-ACCOUNT, REGION = "123456789012", "us-east-1"
-"""The account that moto answers for."""
 GPU = GpuPool(name="l4", gpus=1, cpus=6, memory_gib=26, max=4)
 
 
@@ -63,8 +61,7 @@ def today(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def environment(*pools: GpuPool, **changes: Any) -> Any:
-    values = {"kind": "aws", "account": ACCOUNT, "region": REGION, "zones": ["us-east-1a", "us-east-1b"], **changes}
-    return SimpleNamespace(substrate=AwsConfig.model_validate_json(json.dumps(values)), gpu_pools=pools, budget=None)
+    return SimpleNamespace(substrate=least_on_aws(**changes), gpu_pools=pools, budget=None)
 
 
 def place(folder: Path) -> Place:
@@ -277,9 +274,7 @@ def test_pods_that_fit_no_pool_are_told_without_asking_anybody(
     fits: bool,  # noqa: FBT001
 ) -> None:
     monkeypatch.setenv("SLIPWAY_OFFLINE", "1")
-    content = yaml.safe_load((ROOT / "Pulumi.prod.yaml").read_text())["config"]
-    plain = {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
-    env = load({**plain, "training": {"resources": {"workers": 1, "cpus": 4, "gpus": gpus}}})
+    env = load({**committed("prod"), "training": {"resources": {"workers": 1, "cpus": 4, "gpus": gpus}}})
     if fits:
         assert GROUND["aws"].require(place(tmp_path), env) == []
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,9 @@ from moto import mock_aws
 
 from components.seam import Place
 from infra.aws import api, room
-from infra.aws.settings import AwsConfig
 from infra.kubernetes.findings import Finding
+from tests.stack_files import REGION, least_on_aws
 
-REGION = "us-east-1"
 PLACE = Place(project="slipway", stack="gpu-pr42", root=Path("/nowhere"))
 
 
@@ -38,8 +36,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def found(**changes: Any) -> dict[str, Finding]:
     zones = ["us-east-1a", "us-east-1b", "us-east-1c"]
-    values = {"kind": "aws", "account": "123456789012", "region": REGION, "zones": zones, **changes}
-    config = AwsConfig.model_validate_json(json.dumps(values))
+    config = least_on_aws(**{"zones": zones, **changes})
     return {finding.name: finding for finding in room.examine(PLACE, config)}
 
 

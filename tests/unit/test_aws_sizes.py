@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
@@ -10,11 +9,9 @@ import pytest
 from components.aws.node_group import Size
 from infra.aws import api, sizes
 from infra.aws.api import AwsUnusable
-from infra.aws.settings import AwsConfig
+from tests.stack_files import least_on_aws
 
-CONFIG = AwsConfig.model_validate_json(
-    json.dumps({"kind": "aws", "account": "123456789012", "region": "us-east-1", "zones": ["us-east-1a", "us-east-1b"]})
-)
+CONFIG = least_on_aws()
 CLUSTER = "slipway-prod-cluster"
 ABSENT = AwsUnusable("refused", "ResourceNotFoundException")
 GROUPS = {

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from components.seam import Place
 from infra.aws import api, preflight, template
@@ -15,15 +14,10 @@ from infra.aws.api import AwsUnusable
 from infra.aws.preflight import PreflightFailed
 from infra.aws.settings import AwsConfig
 from stacks.config import EnvironmentConfig, load
+from tests.stack_files import committed
 
-ROOT = Path(__file__).parents[2]
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 MINE = "999988887777"
-
-
-def committed(stack: str) -> dict[str, Any]:
-    content = yaml.safe_load((ROOT / f"Pulumi.{stack}.yaml").read_text())["config"]
-    return {key.removeprefix("slipway:"): value for key, value in content.items() if key.startswith("slipway:")}
 
 
 def of_mine(**substrate: Any) -> EnvironmentConfig:
